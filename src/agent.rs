@@ -1,0 +1,173 @@
+//! The agent: the brain beside the JobManager. Knows the record, storage and Flink; decides, and tells `run` what to do.
+
+mod admin;
+mod claim;
+mod control;
+mod run_socket;
+mod session;
+mod stopping;
+mod watch;
+
+use std::cell::RefCell;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::api::Orders;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::http;
+use crate::record::Record;
+use crate::signals::{Signal, Signals};
+use crate::telemetry::metrics::Metrics;
+pub use claim::{directories, plan as start_plan};
+use session::Session;
+
+/// The daemon.
+#[derive(Debug)]
+struct Agent {
+    config: Config,
+    cluster: String,
+    record: Record,
+    clock: Clock,
+    metrics: Metrics,
+    /// What `run` has to do; every reader of the stream sees the newest.
+    orders: tokio::sync::watch::Sender<Orders>,
+    session: RefCell<Option<Rc<Session>>>,
+    /// What the gate last answered, for people.
+    gate: RefCell<String>,
+    /// One claim at a time: a `run` that lost its connection asks again.
+    claiming: tokio::sync::Mutex<()>,
+}
+
+/// Runs the agent until it is told to end.
+///
+/// # Errors
+/// If a socket or the record can't be opened.
+pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
+    let record = Record::open(config.record.as_str())?;
+    let cluster = cluster_id(&config);
+    let run_listener = bind(&config.socket, 0o666)?;
+    let control_listener = bind(&config.control_socket, 0o600)?;
+    let admin_listener = match config.admin.address {
+        Some(address) => {
+            let listener = TcpListener::bind(address).await.with_context(|| format!("admin.address {address}"))?;
+            Some(listener)
+        }
+        None => None,
+    };
+    let metrics = Metrics::install(&cluster);
+    let agent = Rc::new(Agent {
+        cluster,
+        record,
+        clock: Clock::start(),
+        metrics,
+        orders: tokio::sync::watch::Sender::new(Orders::default()),
+        session: RefCell::new(None),
+        gate: RefCell::new("no run has asked yet".to_owned()),
+        claiming: tokio::sync::Mutex::new(()),
+        config,
+    });
+    agent.republish_last_stop().await;
+    let admin_address = admin_listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    tracing::info!(
+        cluster = agent.cluster,
+        record = agent.config.record.as_str(),
+        socket = %agent.config.socket.display(),
+        admin = admin_address.map(tracing::field::display),
+        version = env!("CARGO_PKG_VERSION"),
+        "agent is up"
+    );
+
+    let servers = async {
+        let run_socket = http::serve(async || Ok(run_listener.accept().await?.0), run_socket::handler(&agent));
+        let control = http::serve(async || Ok(control_listener.accept().await?.0), control::handler(&agent));
+        let admin = async {
+            match &admin_listener {
+                Some(listener) => http::serve(async || Ok(listener.accept().await?.0), admin::handler(&agent)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let upkeep = async {
+            let mut interval = tokio::time::interval(Duration::from_secs(30));
+            loop {
+                interval.tick().await;
+                agent.metrics.upkeep();
+            }
+        };
+        tokio::join!(run_socket, control, admin, upkeep);
+    };
+    tokio::select! {
+        () = servers => {}
+        () = until_told_to_end(&agent, &mut signals) => {}
+    }
+    // The last file descriptors close with the process; a socket file left behind would only confuse.
+    let _ = std::fs::remove_file(&agent.config.socket);
+    let _ = std::fs::remove_file(&agent.config.control_socket);
+    Ok(Exit::Terminated)
+}
+
+/// Where no native sidecars are, the agent gets SIGTERM together with `run`, and must live on until the stop is over.
+async fn until_told_to_end(agent: &Rc<Agent>, signals: &mut Signals) {
+    loop {
+        match signals.next().await {
+            Signal::Stop(signal) => {
+                tracing::info!(signal, "told to end");
+                break;
+            }
+            Signal::Child | Signal::Other(_) => {}
+        }
+    }
+    let session = agent.session.borrow().clone();
+    let Some(session) = session else { return };
+    if session.is_over() {
+        return;
+    }
+    agent.begin_stop(&session, agent.clock.now());
+    let limit = agent.config.stop.grace;
+    if tokio::time::timeout(limit, session.over()).await.is_err() {
+        tracing::warn!("run has not reported the JobManager's end; ending all the same");
+    }
+}
+
+/// The id under which this configuration's cluster is known.
+#[must_use]
+pub fn cluster_id(config: &Config) -> String {
+    config.cluster.id.clone().unwrap_or_else(|| crate::config::default_cluster_id(config.record.as_str()))
+}
+
+/// Listens on a Unix socket. One left behind by an agent that was killed is taken away; a living agent's is not.
+fn bind(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
+    let what = || format!("socket {}", path.display());
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).with_context(what)?;
+    }
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        anyhow::bail!("{}: another agent listens there", what());
+    }
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(what),
+    }
+    let listener = UnixListener::bind(path).with_context(what)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).with_context(what)?;
+    Ok(listener)
+}
+
+impl Agent {
+    /// What the last stop came to was not scraped from the process that ended with it.
+    async fn republish_last_stop(&self) {
+        let Ok(snapshot) = self.record.load().await else { return };
+        let history = crate::protocol::history::History::read(&snapshot.entries);
+        let last = history.epochs.values().rev().find_map(|epoch| epoch.stopped.as_ref());
+        if let Some((outcome, _, at)) = last {
+            self.metrics.last_stop(*outcome, *at);
+        }
+    }
+}

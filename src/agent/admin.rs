@@ -1,0 +1,94 @@
+//! The admin server: read only, for probes, Prometheus and people.
+//!
+//! `/livez` answers as long as the agent's event loop turns. `/readyz` says whether the gate is open and the JobManager's
+//! RPC port is up: TaskManagers find the JobManager through its readiness, so it must not wait for the job.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
+use serde_json::json;
+use tokio::net::TcpStream;
+
+use super::Agent;
+use crate::http::{self, Body, Handler};
+
+/// Flink's default RPC port.
+const RPC_PORT: u16 = 6123;
+
+pub(super) fn handler(agent: &Rc<Agent>) -> Handler {
+    let agent = Rc::clone(agent);
+    Rc::new(move |request| {
+        let agent = Rc::clone(&agent);
+        async move { route(&agent, &request).await }.boxed_local()
+    })
+}
+
+async fn route(agent: &Agent, request: &Request<Incoming>) -> Response<Body> {
+    let plain = |status, text: String| http::text(status, "text/plain; charset=utf-8", text);
+    match (request.method().as_str(), request.uri().path()) {
+        ("GET", "/metrics") => http::text(StatusCode::OK, "text/plain; version=0.0.4", agent.metrics.render()),
+        ("GET", "/livez") => plain(StatusCode::OK, "alive\n".to_owned()),
+        ("GET", "/readyz") => match agent.readiness().await {
+            Ok(()) => plain(StatusCode::OK, "ready\n".to_owned()),
+            Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+        },
+        ("GET", "/api/v1/status") => http::json(StatusCode::OK, &agent.status()),
+        ("GET", "/") => plain(StatusCode::OK, agent.status_page()),
+        _ => plain(StatusCode::NOT_FOUND, "there are /, /metrics, /livez, /readyz and /api/v1/status\n".to_owned()),
+    }
+}
+
+impl Agent {
+    async fn readiness(&self) -> Result<(), String> {
+        let session = self.session.borrow().clone();
+        let Some(session) = session.filter(|session| session.started.get()) else {
+            return Err(format!("the gate is closed; {}", self.gate.borrow()));
+        };
+        if session.is_over() {
+            return Err("the JobManager has ended".to_owned());
+        }
+        let port = session.setup.rpc_port.unwrap_or(RPC_PORT);
+        let mut hosts = vec!["127.0.0.1".to_owned()];
+        hosts.extend(session.setup.rpc_address.clone());
+        hosts.extend(nix::unistd::gethostname().ok().map(|host| host.to_string_lossy().into_owned()));
+        for host in &hosts {
+            let connected =
+                tokio::time::timeout(Duration::from_secs(1), TcpStream::connect((host.as_str(), port))).await;
+            if matches!(connected, Ok(Ok(_))) {
+                return Ok(());
+            }
+        }
+        Err(format!("the JobManager's RPC port {port} is not up yet"))
+    }
+
+    fn status(&self) -> serde_json::Value {
+        let session = self.session.borrow();
+        let session = session.as_deref();
+        let orders = self.orders.borrow();
+        json!({
+            "cluster": self.cluster,
+            "record": self.config.record.as_str(),
+            "gate": *self.gate.borrow(),
+            "epoch": session.map(super::session::Session::epoch),
+            "job_id": session.and_then(|session| session.job_id.get()),
+            "base": session.and_then(|session| session.go.base.as_ref()).map(|base| base.path.as_str()),
+            "started": session.is_some_and(|session| session.started.get()),
+            "confirmed": session.and_then(|session| session.confirmed.borrow().clone()),
+            "stopping": orders.stopping,
+            "outcome": orders.release.as_ref().and_then(|release| release.outcome),
+        })
+    }
+
+    fn status_page(&self) -> String {
+        let status = self.status();
+        let mut page = format!("savepointd {}\n\n", env!("CARGO_PKG_VERSION"));
+        for (key, value) in status.as_object().into_iter().flatten() {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            page.push_str(&format!("{key:<10} {value}\n"));
+        }
+        page
+    }
+}

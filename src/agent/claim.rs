@@ -1,0 +1,217 @@
+//! The gate: answers a claim by carrying out a start.
+
+use std::rc::Rc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Agent;
+use super::session::Session;
+use crate::api::{ClaimReply, ClaimRequest, Finish, Orders};
+use crate::config::{Config, JobIdPolicy, OnBroken, OnNoState, SavepointFormat};
+use crate::flink::Flink;
+use crate::flink::setup::{Mode, Setup};
+use crate::protocol::choose::{Decision, Policy};
+use crate::protocol::entry::{Directories, Holder};
+use crate::protocol::history::History;
+use crate::protocol::id::JobId;
+use crate::protocol::inject::{Injection, inject};
+use crate::protocol::point::Format;
+use crate::protocol::start::{Go, JobIds, Plan, Start, Verdict};
+use crate::record::marker::Marker;
+use crate::{random, report, start, storage};
+
+impl Agent {
+    pub(super) async fn claim(self: &Rc<Self>, request: ClaimRequest) -> ClaimReply {
+        let _one_at_a_time = self.claiming.lock().await;
+        let reply = match self.try_claim(request).await {
+            Ok(reply) => reply,
+            Err(reason) => ClaimReply::No { decision: Decision::Refuse.as_str().to_owned(), reason },
+        };
+        self.report(&reply);
+        reply
+    }
+
+    /// Answers, or says in words why the start is refused before anything was looked at.
+    async fn try_claim(self: &Rc<Self>, request: ClaimRequest) -> Result<ClaimReply, String> {
+        let ClaimRequest { holder, argv, setup, running } = request;
+        let directories = directories(&self.config, &setup)?;
+        let job_ids = job_ids(&self.config, &setup)?;
+        // An entrypoint that can't be told anything must not cost an epoch.
+        let trial = self.injection(&setup, Some("file:///trial".to_owned()), None);
+        inject(&argv, &trial).map_err(|error| error.to_string())?;
+
+        let folder = storage::cluster_folder(&directories, &self.cluster).map_err(|error| report::chain(&error))?;
+        let marker = Marker::of(&folder);
+        let hands = start::Hands { record: self.record.clone(), marker: marker.clone(), cluster: self.cluster.clone() };
+        let mut plan = plan(&self.config, &self.cluster, holder, directories.clone(), &setup, job_ids);
+        plan.running = running;
+        let go = match start::drive(Start::begin(plan), &hands, self.clock).await {
+            Verdict::Go(go) => go,
+            Verdict::No { decision, reason, .. } => {
+                return Ok(ClaimReply::No { decision: decision.as_str().to_owned(), reason });
+            }
+            Verdict::Later { reason } => return Ok(ClaimReply::Later { reason }),
+            Verdict::Superseded { reason } => return Ok(ClaimReply::Superseded { reason }),
+        };
+        let restore = go.base.as_ref().map(|base| base.path.clone());
+        let injection = self.injection(&setup, restore.clone(), go.job_id.filter(|_| job_ids == JobIds::Derived));
+        let argv = inject(&argv, &injection).map_err(|error| error.to_string())?;
+        let finish = self.finish(&go, &directories, &setup);
+        let session = self.session(go, setup, finish.clone(), marker).await?;
+        let reply = ClaimReply::Go {
+            argv,
+            decision: if restore.is_some() { "restore" } else { "fresh" }.to_owned(),
+            path: restore,
+            reason: session.go.reason.clone(),
+            finish: Box::new(finish),
+        };
+        self.begin_session(session, running);
+        Ok(reply)
+    }
+
+    fn injection(&self, setup: &Setup, restore: Option<String>, job_id: Option<JobId>) -> Injection {
+        Injection {
+            restore,
+            allow_non_restored_state: self.config.restore.allow_non_restored_state,
+            job_id: job_id.map(|job_id| job_id.to_string()),
+            retention: true,
+            keep_running: true,
+            configured_path: setup.configured_path.clone(),
+        }
+    }
+
+    fn finish(&self, go: &Go, directories: &Directories, setup: &Setup) -> Finish {
+        let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Finish {
+            epoch: go.epoch,
+            job_id: go.job_id,
+            flink_url: flink_url(&self.config, setup),
+            target: storage::epoch_folder(directories, &self.cluster, go.epoch),
+            checkpoints: directories.checkpoint.clone(),
+            above: go.base.as_ref().and_then(|base| base.checkpoint_id),
+            format: match self.config.savepoint.format {
+                SavepointFormat::Native => Format::Native,
+                SavepointFormat::Canonical => Format::Canonical,
+            },
+            drain: self.config.savepoint.drain,
+            grace_ms: millis(self.config.stop.grace),
+            reserve_ms: millis(self.config.stop.reserve),
+        }
+    }
+
+    async fn session(
+        &self,
+        go: Go,
+        setup: Setup,
+        finish: Finish,
+        marker: Marker,
+    ) -> Result<Session, String> {
+        let snapshot = self.record.load().await.map_err(|error| report::chain(&error))?;
+        let history = History::read(&snapshot.entries);
+        let epoch = history.epochs.get(&go.epoch);
+        let known = epoch.iter().flat_map(|epoch| &epoch.saved).map(|saved| saved.point.path.clone()).collect();
+        let resume = epoch.filter(|epoch| epoch.stopped.is_none()).and_then(|epoch| epoch.attempt.clone());
+        let flink = Flink::new(&finish.flink_url).map_err(|error| report::chain(&error))?;
+        let session = Session::new(go, setup, finish, flink, marker, known, resume);
+        if let Some((job_id, _)) = epoch.and_then(|epoch| epoch.progressed) {
+            session.job_id.set(Some(job_id));
+            session.ran.set(true);
+        }
+        Ok(session)
+    }
+
+    fn begin_session(self: &Rc<Self>, session: Session, running: bool) {
+        let session = Rc::new(session);
+        let former = self.session.replace(Some(Rc::clone(&session)));
+        if let Some(former) = former {
+            former.abort_tasks();
+            former.gone.send_replace(true);
+        }
+        self.orders.send_replace(Orders { epoch: session.epoch(), ..Orders::default() });
+        self.metrics.epoch(session.epoch());
+        if running {
+            self.started();
+        }
+    }
+
+    fn report(&self, reply: &ClaimReply) {
+        let (decision, text) = match reply {
+            ClaimReply::Go { decision, path, reason, .. } => {
+                let path = path.as_deref();
+                tracing::info!(decision, path, reason, "start");
+                (decision.as_str(), format!("{decision}: {}", path.unwrap_or(reason)))
+            }
+            ClaimReply::No { decision, reason } => {
+                tracing::warn!(decision, reason, "start");
+                (decision.as_str(), format!("{decision}: {reason}"))
+            }
+            ClaimReply::Superseded { reason } => {
+                tracing::error!(decision = "superseded", reason, "start");
+                ("refuse", format!("superseded: {reason}"))
+            }
+            ClaimReply::Later { reason } => {
+                tracing::info!(decision = "later", reason, "start");
+                ("later", format!("waiting: {reason}"))
+            }
+        };
+        self.metrics.decided(decision);
+        *self.gate.borrow_mut() = text;
+    }
+}
+
+/// Where the points of this start will lie.
+///
+/// # Errors
+/// In words, if a directory is not known.
+pub fn directories(config: &Config, setup: &Setup) -> Result<Directories, String> {
+    start::directories(
+        config.savepoint.directory.as_deref(),
+        config.checkpoint.directory.as_deref(),
+        setup.savepoint_directory.as_deref(),
+        setup.checkpoint_directory.as_deref(),
+    )
+}
+
+fn job_ids(config: &Config, setup: &Setup) -> Result<JobIds, String> {
+    match &setup.job_id {
+        Some(given) => given.parse().map(JobIds::Fixed).map_err(|error| format!("the job id given to Flink: {error}")),
+        None if setup.is_highly_available() || config.flink.job_id == JobIdPolicy::Flink => Ok(JobIds::Flink),
+        None if setup.mode == Mode::Session => Ok(JobIds::Flink),
+        None => Ok(JobIds::Derived),
+    }
+}
+
+/// Flink's REST API: as configured, else on the port that Flink's own configuration names.
+fn flink_url(config: &Config, setup: &Setup) -> String {
+    match setup.rest_port {
+        Some(port) if !config.flink.url_is_set => format!("http://127.0.0.1:{port}"),
+        _ => config.flink.url.clone(),
+    }
+}
+
+/// The plan of a start under this configuration.
+pub fn plan(
+    config: &Config,
+    cluster: &str,
+    holder: Holder,
+    directories: Directories,
+    setup: &Setup,
+    job_ids: JobIds,
+) -> Plan {
+    Plan {
+        cluster: cluster.to_owned(),
+        holder,
+        directories,
+        explicit: setup.explicit_path.as_ref().map(|explicit| explicit.path.clone()),
+        job_ids,
+        policy: Policy {
+            fresh_without_history: config.restore.on_no_state == OnNoState::Fresh,
+            previous_if_broken: config.restore.on_broken == OnBroken::Previous,
+            max_state_age: config.restore.max_state_age.and_then(|age| SignedDuration::try_from(age).ok()),
+        },
+        now: Timestamp::now(),
+        new_record_id: random::id(),
+        only_plan: false,
+        running: false,
+    }
+}

@@ -1,0 +1,84 @@
+//! The run socket: what `run` may ask. It can start and stop this job, nothing else.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::stream;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::{Request, Response, StatusCode};
+
+use super::Agent;
+use crate::api::{Exited, Orders, StopRequest};
+use crate::http::{self, Body, Handler};
+
+/// How often a stop in progress shows that the agent lives.
+const BEAT: Duration = Duration::from_secs(1);
+
+pub(super) fn handler(agent: &Rc<Agent>) -> Handler {
+    let agent = Rc::clone(agent);
+    Rc::new(move |request| {
+        let agent = Rc::clone(&agent);
+        async move { route(&agent, request).await.unwrap_or_else(|response| *response) }.boxed_local()
+    })
+}
+
+async fn route(agent: &Rc<Agent>, request: Request<Incoming>) -> Result<Response<Body>, Box<Response<Body>>> {
+    let done = || http::json(StatusCode::OK, &serde_json::json!({}));
+    Ok(match (request.method().as_str(), request.uri().path()) {
+        ("POST", "/v1/claim") => http::json(StatusCode::OK, &agent.claim(http::read(request).await?).await),
+        ("POST", "/v1/started") => {
+            agent.started();
+            done()
+        }
+        ("GET", "/v1/orders") => orders(agent),
+        ("POST", "/v1/stop") => {
+            let StopRequest { since_ms } = http::read(request).await?;
+            let session = agent.session.borrow().clone();
+            match session {
+                Some(session) => {
+                    agent.begin_stop(&session, agent.clock.now().minus(Duration::from_millis(since_ms)));
+                    done()
+                }
+                None => http::text(StatusCode::CONFLICT, "text/plain", "nothing was started"),
+            }
+        }
+        ("POST", "/v1/exited") => {
+            agent.exited(http::read::<Exited>(request).await?);
+            done()
+        }
+        _ => http::text(StatusCode::NOT_FOUND, "text/plain", "no such request"),
+    })
+}
+
+/// Every change of the orders as a line, and while a stop is under way an empty line each second.
+fn orders(agent: &Agent) -> Response<Body> {
+    let mut changes = agent.orders.subscribe();
+    changes.mark_changed();
+    let lines = stream::unfold(changes, |mut changes| async move {
+        let stopping = changes.borrow().stopping;
+        let changed = async {
+            let beat = async {
+                if stopping {
+                    tokio::time::sleep(BEAT).await;
+                } else {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                changed = changes.changed() => changed.is_ok().then(|| line(&changes.borrow_and_update())),
+                () = beat => Some(Bytes::from_static(b"\n")),
+            }
+        };
+        let line = changed.await?;
+        Some((Ok(Frame::data(line)), changes))
+    });
+    Response::new(StreamBody::new(lines).boxed_unsync())
+}
+
+fn line(orders: &Orders) -> Bytes {
+    let mut line = serde_json::to_vec(orders).unwrap_or_default();
+    line.push(b'\n');
+    Bytes::from(line)
+}

@@ -1,0 +1,100 @@
+//! One life of `run`, from its claim to its end, as the agent knows it.
+
+use std::cell::{Cell, RefCell};
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::api::Finish;
+use crate::flink::Flink;
+use crate::flink::setup::Setup;
+use crate::protocol::entry::Attempt;
+use crate::protocol::id::JobId;
+use crate::protocol::start::Go;
+use crate::record::marker::Marker;
+
+/// One life of `run`.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) go: Go,
+    pub(super) setup: Setup,
+    pub(super) finish: Finish,
+    pub(super) flink: Flink,
+    pub(super) marker: Marker,
+    /// Points of this epoch that the record knew when the session began.
+    pub(super) known: Vec<String>,
+    /// A request for a savepoint that an earlier agent made.
+    pub(super) resume: Option<Attempt>,
+    /// The job, as Flink told.
+    pub(super) job_id: Cell<Option<JobId>>,
+    /// Whether any of the job's tasks was seen running.
+    pub(super) ran: Cell<bool>,
+    /// Whether a checkpoint survives an ordinary end of the JobManager, as Flink told.
+    pub(super) retains: Cell<Option<bool>>,
+    /// Whether Flink confirmed the restore; the text says what of.
+    pub(super) confirmed: RefCell<Option<String>>,
+    pub(super) started: Cell<bool>,
+    pub(super) stopping: Cell<bool>,
+    /// Turns true when the entrypoint has ended.
+    pub(super) gone: watch::Sender<bool>,
+    tasks: RefCell<Vec<AbortHandle>>,
+}
+
+impl Session {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a field of its own; a builder would say the same at more length"
+    )]
+    pub(super) fn new(
+        go: Go,
+        setup: Setup,
+        finish: Finish,
+        flink: Flink,
+        marker: Marker,
+        known: Vec<String>,
+        resume: Option<Attempt>,
+    ) -> Self {
+        Self {
+            job_id: Cell::new(go.job_id),
+            go,
+            setup,
+            finish,
+            flink,
+            marker,
+            known,
+            resume,
+            ran: Cell::new(false),
+            retains: Cell::new(None),
+            confirmed: RefCell::new(None),
+            started: Cell::new(false),
+            stopping: Cell::new(false),
+            gone: watch::Sender::new(false),
+            tasks: RefCell::default(),
+        }
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.go.epoch
+    }
+
+    /// Has a task end with the session.
+    pub(super) fn adopt(&self, task: AbortHandle) {
+        self.tasks.borrow_mut().push(task);
+    }
+
+    pub(super) fn abort_tasks(&self) {
+        for task in self.tasks.borrow_mut().drain(..) {
+            task.abort();
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        *self.gone.borrow()
+    }
+
+    /// Waits until the entrypoint has ended.
+    pub(super) async fn over(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.gone.subscribe().wait_for(|gone| *gone).await;
+    }
+}

@@ -1,0 +1,159 @@
+//! Watching a started Flink: the restore is confirmed, progress noted once, the job's own end respected.
+
+use std::time::Duration;
+
+use super::Agent;
+use super::session::Session;
+use crate::api::ReleaseOrder;
+use crate::exit::Exit;
+use crate::protocol::confirm::{Confirm, Confirmation};
+use crate::protocol::entry::{End, EndKind, Fact};
+use crate::protocol::point::{PointRef, normalize};
+use crate::protocol::stop::{Job, JobsReply, RecordReply};
+use crate::{record, report, stop};
+
+/// While the start is not confirmed.
+const SOON: Duration = Duration::from_millis(250);
+/// In steady state.
+const SELDOM: Duration = Duration::from_secs(2);
+/// How often the record is tried again while a job's end waits to be recorded.
+const AGAIN: Duration = Duration::from_millis(500);
+
+impl Agent {
+    pub(super) async fn watch(&self, session: &Session) {
+        let mut confirm = Confirm::of(session.go.base.clone(), session.setup.is_highly_available());
+        let mut progressed = session.go.resumed && session.ran.get();
+        loop {
+            let confirmed = session.confirmed.borrow().is_some();
+            tokio::time::sleep(if confirmed { SELDOM } else { SOON }).await;
+            let Some(job) = self.job(session).await else { continue };
+            if job.state.is_terminal() {
+                return self.job_ended(session, &job).await;
+            }
+            if !job.all_tasks_up {
+                continue;
+            }
+            if !confirmed && let Some(wrong) = self.confirm(session, &job, &mut confirm).await {
+                return self.void(session, &job, &wrong).await;
+            }
+            if !progressed {
+                progressed = self.note_progress(session, &job).await;
+            }
+        }
+    }
+
+    /// The job of this session, if Flink shows one that can be taken for it.
+    async fn job(&self, session: &Session) -> Option<Job> {
+        let reply = session.flink.jobs().await;
+        self.metrics.flink_up(matches!(reply, JobsReply::Listed(_)));
+        let JobsReply::Listed(jobs) = reply else { return None };
+        let named = jobs.iter().find(|job| Some(job.id) == session.job_id.get());
+        let only = if let [job] = jobs.as_slice() { Some(job) } else { None };
+        let job = named.or(only)?.clone();
+        session.job_id.set(Some(job.id));
+        if job.any_task_up {
+            session.ran.set(true);
+        }
+        Some(job)
+    }
+
+    /// Compares what Flink restored with what was injected. Says what is wrong, if anything is.
+    async fn confirm(&self, session: &Session, job: &Job, confirm: &mut Confirm) -> Option<String> {
+        if session.retains.get().is_none() {
+            let retains = session.flink.retains_checkpoints(job.id).await.ok()?;
+            if retains == Some(false) {
+                tracing::warn!(
+                    "the job's own code has Flink delete checkpoints when the JobManager ends; a stop that must fall back to \
+                     one will end the JobManager with SIGKILL. Remove the retention setting from the job's code"
+                );
+            }
+            session.retains.set(Some(retains.unwrap_or(true)));
+        }
+        let restored = session.flink.restored(job.id).await.ok()?;
+        match confirm.on(job.id, restored, self.clock.now()) {
+            Confirmation::Pending => None,
+            Confirmation::Wrong(wrong) => Some(wrong),
+            Confirmation::Right(restored) => {
+                let path = restored.as_ref().map(|restored| normalize(&restored.path));
+                tracing::info!(epoch = session.epoch(), job_id = %job.id, restored = path, "the restore is confirmed");
+                self.metrics.confirmed(true);
+                *session.confirmed.borrow_mut() = Some(path.clone().unwrap_or_else(|| "a fresh start".to_owned()));
+                let point = restored.zip(path).map(|(restored, path)| PointRef {
+                    path,
+                    checkpoint_id: Some(restored.id),
+                    epoch: None,
+                });
+                if !session.go.resumed {
+                    let reply = self.record.say(session.epoch(), Fact::Confirmed { restored: point }).await;
+                    if let RecordReply::Failed(reason) | RecordReply::Superseded(reason) = reply {
+                        tracing::warn!(reason, "the confirmation could not be recorded");
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    /// A job that runs from something else is cancelled at once, without a savepoint, and nothing of its epoch is used.
+    async fn void(&self, session: &Session, job: &Job, wrong: &str) {
+        tracing::error!(epoch = session.epoch(), job_id = %job.id, reason = wrong, "the job is cancelled");
+        self.metrics.confirmed(false);
+        if let Err(error) = session.flink.cancel(job.id).await {
+            tracing::warn!(error = report::chain(&error), "the job could not be cancelled; ending the JobManager");
+        }
+        self.keep(session, vec![Fact::Voided { reason: wrong.to_owned() }]).await;
+        self.release(wrong, Exit::State);
+    }
+
+    /// Notes once that the epoch has a checkpoint: from then on "nothing found" is a loss, not a beginning.
+    async fn note_progress(&self, session: &Session, job: &Job) -> bool {
+        let Ok(checkpoints) = session.flink.checkpoints(job.id).await else { return false };
+        let Some(completed) = checkpoints.latest.completed else { return false };
+        let fact = Fact::Progressed { job_id: job.id, checkpoint_id: completed.id };
+        self.record.say(session.epoch(), fact).await == RecordReply::Done
+    }
+
+    async fn job_ended(&self, session: &Session, job: &Job) {
+        let end = loop {
+            match stop::read_end(&session.flink, job.id).await {
+                Some(end) => break end,
+                None => tokio::time::sleep(AGAIN).await,
+            }
+        };
+        let End { how, savepoint, reason, .. } = &end;
+        let path = savepoint.as_ref().map(|point| point.path.as_str());
+        tracing::info!(how = how.as_str(), savepoint = path, reason, "the job came to its own end");
+        self.keep(session, stop::end_facts(&end, session.epoch())).await;
+        let exit = if end.how == EndKind::Failed { Exit::Failed } else { Exit::Done };
+        self.release(&format!("the job {}", how.as_str()), exit);
+    }
+
+    /// Records facts, however long the record needs: the JobManager is not ended before they are durable.
+    async fn keep(&self, session: &Session, facts: Vec<Fact>) {
+        for fact in facts {
+            let entry = record::entry(session.epoch(), fact);
+            loop {
+                let kept = match self.record.add(entry.clone()).await {
+                    RecordReply::Done => session.marker.keep(&entry).await.map_err(|error| report::chain(&error)),
+                    RecordReply::Failed(reason) => Err(reason),
+                    RecordReply::Superseded(reason) => {
+                        tracing::warn!(reason, "not recorded");
+                        return;
+                    }
+                };
+                match kept {
+                    Ok(()) => break,
+                    Err(reason) => tracing::warn!(reason, "can't be recorded yet"),
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+
+    fn release(&self, reason: &str, exit: Exit) {
+        self.orders.send_modify(|orders| {
+            orders.release =
+                Some(ReleaseOrder { kill: false, exit: Some(exit.code()), outcome: None, reason: reason.to_owned() });
+        });
+    }
+}

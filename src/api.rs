@@ -1,0 +1,133 @@
+//! What `run` and the agent say to each other over the run socket: JSON over HTTP/1.1.
+//!
+//! | request | meaning |
+//! |---|---|
+//! | `POST /v1/claim` | may Flink start, and how? ([`ClaimRequest`], [`ClaimReply`]) |
+//! | `POST /v1/started` | the entrypoint runs |
+//! | `GET /v1/orders` | a stream of lines, each an [`Orders`] or empty (a sign of life); it ends when the agent dies |
+//! | `POST /v1/stop` | take a final savepoint ([`StopRequest`]); the result comes as an order |
+//! | `POST /v1/exited` | the entrypoint has ended ([`Exited`]) |
+
+use serde::{Deserialize, Serialize};
+
+use crate::flink::setup::Setup;
+use crate::protocol::entry::{Attempt, Holder};
+use crate::protocol::id::JobId;
+use crate::protocol::outcome::StopOutcome;
+use crate::protocol::point::Format;
+
+/// `run` asks whether Flink may start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimRequest {
+    /// Who asks.
+    pub holder: Holder,
+    /// The entrypoint's command line.
+    pub argv: Vec<String>,
+    /// What Flink's configuration says.
+    pub setup: Setup,
+    /// Whether the entrypoint runs already, and only the agent is new.
+    pub running: bool,
+}
+
+/// The agent's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum ClaimReply {
+    /// Start Flink.
+    Go {
+        /// The command line with which it starts.
+        argv: Vec<String>,
+        /// `restore` or `fresh`.
+        decision: String,
+        /// What is restored.
+        path: Option<String>,
+        /// Why.
+        reason: String,
+        /// What `run` needs to finish a stop if the agent is not there.
+        finish: Box<Finish>,
+    },
+    /// Don't, until a person did something.
+    No {
+        /// `hold` or `refuse`.
+        decision: String,
+        /// Why, and the way out.
+        reason: String,
+    },
+    /// Not now; ask again.
+    Later {
+        /// Why.
+        reason: String,
+    },
+    /// End what runs: a newer epoch has begun.
+    Superseded {
+        /// By whom.
+        reason: String,
+    },
+}
+
+/// What a stop needs to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finish {
+    /// The epoch that was claimed.
+    pub epoch: u64,
+    /// The job's id, where it is known.
+    pub job_id: Option<JobId>,
+    /// Flink's REST API.
+    pub flink_url: String,
+    /// Where this epoch's savepoints go.
+    pub target: String,
+    /// Flink's checkpoint directory.
+    pub checkpoints: String,
+    /// The base's checkpoint id.
+    pub above: Option<u64>,
+    /// The final savepoint's format.
+    pub format: Format,
+    /// Whether the maximum watermark is emitted first.
+    pub drain: bool,
+    /// From the signal to the kill, in milliseconds.
+    pub grace_ms: u64,
+    /// Kept back for the record, in milliseconds.
+    pub reserve_ms: u64,
+}
+
+/// `run` got a signal to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopRequest {
+    /// How long ago, in milliseconds.
+    pub since_ms: u64,
+}
+
+/// What the agent wants of `run`; the newest counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Orders {
+    /// The epoch they are for.
+    pub epoch: u64,
+    /// A stop is under way.
+    pub stopping: bool,
+    /// The request for a savepoint that was or is about to be made.
+    pub attempt: Option<Attempt>,
+    /// End the entrypoint.
+    pub release: Option<ReleaseOrder>,
+}
+
+/// End the entrypoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseOrder {
+    /// With SIGKILL: an ordinary end would delete the checkpoint that counts.
+    pub kill: bool,
+    /// The exit code of `run` where no signal began this: the job came to its own end.
+    pub exit: Option<u8>,
+    /// How the stop ended, if there was one.
+    pub outcome: Option<StopOutcome>,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// The entrypoint has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exited {
+    /// Its exit code, if it had one.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+}

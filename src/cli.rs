@@ -1,0 +1,131 @@
+//! The command line's grammar.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{self, Flags};
+use crate::run::OnRefusal;
+
+const AFTER_HELP: &str = "\
+Configuration, later ones win: defaults, one TOML file (--config or SAVEPOINTD_CONFIG), environment
+(SAVEPOINTD_SECTION__KEY), flags (--set section.key=value).
+
+Exit codes: 0 done; 64 wrong usage; 65 the state is broken or incompatible; 71 the system refused; 75 try again later;
+77 refused on purpose; 78 wrong configuration; 143 ended by SIGTERM; run otherwise gives the child's own code.";
+
+/// Keeps Flink state through whatever Kubernetes does to a pod.
+#[derive(Debug, Parser)]
+#[command(name = "savepointd", version, after_help = AFTER_HELP, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// Where configuration comes from.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// Where configuration comes from.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// The configuration file (TOML)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The record, such as file:///var/lib/savepointd/orders
+    #[arg(long, global = true, value_name = "URL")]
+    pub record: Option<String>,
+    /// A configuration value; may be given several times
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+impl Settings {
+    /// The flags as the configuration wants them.
+    ///
+    /// # Errors
+    /// If a `--set` is not `key=value`.
+    pub fn flags(&self) -> Result<Flags, config::Error> {
+        let mut flags = Flags::default();
+        for set in &self.sets {
+            flags.set(set)?;
+        }
+        if let Some(record) = &self.record {
+            flags.push("--record", "record", record);
+        }
+        Ok(flags)
+    }
+
+    /// The same flags as a command line.
+    #[must_use]
+    pub fn to_args(&self) -> Vec<String> {
+        let mut args = Vec::new();
+        if let Some(config) = &self.config {
+            args.extend(["--config".to_owned(), config.display().to_string()]);
+        }
+        for set in &self.sets {
+            args.extend(["--set".to_owned(), set.clone()]);
+        }
+        if let Some(record) = &self.record {
+            args.extend(["--record".to_owned(), record.clone()]);
+        }
+        args
+    }
+}
+
+/// How a verb answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the agent: the sidecar that decides what a JobManager starts from and takes its final savepoint
+    Agent,
+    /// Run Flink's entrypoint: start it from the right point, and keep SIGTERM from it until its state is safe
+    Run {
+        /// Start an agent as well, where there is no sidecar (a laptop, a VM)
+        #[arg(long)]
+        agent: bool,
+        /// What to do when Flink may not start; in a pod the default is wait, elsewhere exit
+        #[arg(long, value_enum, value_name = "WHAT")]
+        on_refusal: Option<OnRefusal>,
+        /// The entrypoint, such as /docker-entrypoint.sh standalone-job --job-classname com.example.Job
+        #[arg(last = true, required = true, value_name = "CMD")]
+        command: Vec<String>,
+    },
+    /// Copy this binary into a directory, from where another container runs it
+    Install {
+        /// The directory
+        dir: PathBuf,
+    },
+    /// List the recorded restore points, newest first
+    History {
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+    },
+    /// Say what the next start would do, and why; nothing is changed
+    Plan {
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+        /// The entrypoint, if Flink's own configuration is to be read before the first start
+        #[arg(last = true, value_name = "CMD")]
+        command: Vec<String>,
+    },
+    /// Have the next start restore this point
+    Pin {
+        /// The savepoint's or checkpoint's directory
+        path: String,
+    },
+    /// Take `pin` or `fresh` back
+    Unpin,
+    /// Have the next start, and only that, begin with nothing
+    Fresh,
+}

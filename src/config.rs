@@ -1,0 +1,296 @@
+//! The configuration: defaults, one TOML file, the environment, flags; later ones win.
+//!
+//! The environment and the flags are handed in, so that nothing here depends on the process. `SAVEPOINTD_SECTION__KEY` sets
+//! `section.key`; an empty variable counts as not set; `SAVEPOINTD_LOG` is short for `SAVEPOINTD_LOG__LEVEL`, and
+//! `SAVEPOINTD_CONFIG` names the file where no flag does. All problems are reported at once.
+
+mod env;
+mod error;
+mod reader;
+mod schema;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sha2::{Digest, Sha256};
+
+pub use error::{Error, Problem};
+use reader::Reader;
+pub use schema::{
+    DEFAULT_SOCKET, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnNoState, RecordUrl, SavepointFormat, directory_url,
+};
+
+/// The variable that names the configuration file where no flag does.
+pub const FILE_VARIABLE: &str = "SAVEPOINTD_CONFIG";
+
+/// Everything that the agent can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where the record lies.
+    pub record: RecordUrl,
+    /// Which cluster this is.
+    pub cluster: Cluster,
+    /// Where `run` and `drain` meet the agent.
+    pub socket: PathBuf,
+    /// Where people's verbs meet the agent.
+    pub control_socket: PathBuf,
+    /// How Flink is reached and named.
+    pub flink: Flink,
+    /// How savepoints are taken.
+    pub savepoint: Savepoint,
+    /// Where checkpoints are looked for.
+    pub checkpoint: Checkpoint,
+    /// How long a stop may take.
+    pub stop: Stop,
+    /// What a start may choose.
+    pub restore: Restore,
+    /// What is served to the network.
+    pub admin: Admin,
+    /// What is logged, and how.
+    pub log: Log,
+}
+
+/// What `run`, `guard`, `drain` and people's verbs need: they know no record, the agent does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Where `run` and `drain` meet the agent.
+    pub socket: PathBuf,
+    /// Where people's verbs meet the agent.
+    pub control_socket: PathBuf,
+    /// How long a stop may take.
+    pub stop: Stop,
+    /// What is logged, and how.
+    pub log: Log,
+}
+
+/// Which cluster this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its id; `None` leaves it to [`default_cluster_id`].
+    pub id: Option<String>,
+}
+
+/// How Flink is reached and named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flink {
+    /// Flink's REST, without a slash at its end.
+    pub url: String,
+    /// Whether somebody set the URL. If not, the port may be learnt from Flink's own configuration.
+    pub url_is_set: bool,
+    /// Whose job id a start uses.
+    pub job_id: JobIdPolicy,
+}
+
+/// How savepoints are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Savepoint {
+    /// Where they go, as a URL; `None` is Flink's own directory.
+    pub directory: Option<String>,
+    /// The format of the final one.
+    pub format: SavepointFormat,
+    /// Whether the final one emits the maximum watermark first.
+    pub drain: bool,
+}
+
+/// Where checkpoints are looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Their directory as a URL; `None` is Flink's own.
+    pub directory: Option<String>,
+}
+
+/// How long a stop may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// From the signal to the deadline, where no pod tells it.
+    pub grace: Duration,
+    /// What is kept back of it to write the record; shorter than `grace`.
+    pub reserve: Duration,
+}
+
+/// What a start may choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restore {
+    /// What to do where there is proven to be no history.
+    pub on_no_state: OnNoState,
+    /// What to do when the newest point is missing or not whole.
+    pub on_broken: OnBroken,
+    /// State older than this is refused; `None` sets no limit.
+    pub max_state_age: Option<Duration>,
+    /// Lets Flink drop state that the program has no operator for.
+    pub allow_non_restored_state: bool,
+}
+
+/// What is served to the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admin {
+    /// Where metrics and status are served; `None` serves nothing.
+    pub address: Option<SocketAddr>,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// The least severe level.
+    pub level: LogLevel,
+}
+
+/// What the command line sets, in the order in which it does: of duplicates the later one counts.
+#[derive(Debug, Clone, Default)]
+pub struct Flags(Vec<(String, String, String)>);
+
+impl Flags {
+    /// Takes the `KEY=VALUE` of a `--set`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`], if there is no `=`. Whether the key exists turns out when the configuration is loaded.
+    pub fn set(&mut self, assignment: &str) -> Result<(), Error> {
+        let Some((key, value)) = assignment.split_once('=') else {
+            let problem = Problem::new("--set", format!("expected KEY=VALUE, found {assignment:?}"));
+            return Err(Error::Invalid { problems: vec![problem] });
+        };
+        self.0.push((key.trim().to_owned(), format!("--set {}", key.trim()), value.to_owned()));
+        Ok(())
+    }
+
+    /// Takes the value of a flag of its own, such as `--record`, for a key.
+    pub fn push(&mut self, flag: &str, key: &str, value: impl Into<String>) {
+        self.0.push((key.to_owned(), flag.to_owned(), value.into()));
+    }
+}
+
+/// One effective value and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The key.
+    pub key: &'static str,
+    /// The value as it was written.
+    pub value: String,
+    /// The variable, flag or file that set it.
+    pub place: String,
+}
+
+impl Config {
+    /// Loads the configuration. `file` is the file of the flag `--config`; without one the variable [`FILE_VARIABLE`] names it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], if the file can't be read, or for every key and value that is wrong.
+    pub fn load(file: Option<&Path>, env: impl Iterator<Item = (String, String)>, flags: Flags) -> Result<Self, Error> {
+        let mut reader = Reader::open(file, env, flags)?;
+        let config = Self::read(&mut reader);
+        reader.finish(config)
+    }
+
+    /// All effective values with their places, in the order of the documentation. Values are not checked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], if the file can't be read, or for every key that does not exist.
+    pub fn explain(
+        file: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+        flags: Flags,
+    ) -> Result<Vec<Setting>, Error> {
+        let reader = Reader::open(file, env, flags)?;
+        let settings = schema::KEYS
+            .iter()
+            .filter_map(|(key, _)| Some(Setting { key, value: reader.text(key)?, place: reader.place(key) }));
+        let settings = settings.collect();
+        reader.finish(Some(settings))
+    }
+
+    fn read(reader: &mut Reader) -> Option<Self> {
+        // Each is read before any is missed, so that all problems are found.
+        let record = reader.required(
+            "record",
+            "expected a URL such as \"file:///var/lib/savepointd\", found nothing",
+            RecordUrl::parse,
+        );
+        let id = reader.optional("cluster.id", schema::cluster_id);
+        let client = Client::read(reader);
+        let url = reader.get("flink.url", schema::flink_url);
+        let job_id = reader.get("flink.job_id", JobIdPolicy::parse);
+        let savepoints = reader.optional("savepoint.directory", directory_url);
+        let format = reader.get("savepoint.format", SavepointFormat::parse);
+        let drain = reader.get("savepoint.drain", schema::boolean);
+        let checkpoints = reader.optional("checkpoint.directory", directory_url);
+        let on_no_state = reader.get("restore.on_no_state", OnNoState::parse);
+        let on_broken = reader.get("restore.on_broken", OnBroken::parse);
+        let max_state_age =
+            reader.get("restore.max_state_age", |text| schema::unless_off(text, schema::positive_duration));
+        let allow_non_restored_state = reader.get("restore.allow_non_restored_state", schema::boolean);
+        let address = reader.get("admin.address", |text| schema::unless_off(text, schema::address));
+        let client = client?;
+        Some(Self {
+            record: record?,
+            cluster: Cluster { id },
+            socket: client.socket,
+            control_socket: client.control_socket,
+            flink: Flink { url: url?, url_is_set: reader.is_set("flink.url"), job_id: job_id? },
+            savepoint: Savepoint { directory: savepoints, format: format?, drain: drain? },
+            checkpoint: Checkpoint { directory: checkpoints },
+            stop: client.stop,
+            restore: Restore {
+                on_no_state: on_no_state?,
+                on_broken: on_broken?,
+                max_state_age: max_state_age?,
+                allow_non_restored_state: allow_non_restored_state?,
+            },
+            admin: Admin { address: address? },
+            log: client.log,
+        })
+    }
+}
+
+impl Client {
+    /// Loads what does not need a record, from the same sources as [`Config::load`]. Values of other keys are not checked.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Config::load`].
+    pub fn load(file: Option<&Path>, env: impl Iterator<Item = (String, String)>, flags: Flags) -> Result<Self, Error> {
+        let mut reader = Reader::open(file, env, flags)?;
+        let client = Self::read(&mut reader);
+        reader.finish(client)
+    }
+
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let socket = reader.get("socket", schema::socket);
+        let control_socket = reader.get("control_socket", schema::socket);
+        let grace = reader.get("stop.grace", schema::positive_duration);
+        let reserve = reader.get("stop.reserve", schema::duration);
+        let format = reader.get("log.format", LogFormat::parse);
+        let level = reader.get("log.level", LogLevel::parse);
+        let (socket, control_socket, stop) = (socket?, control_socket?, Stop { grace: grace?, reserve: reserve? });
+        if stop.reserve >= stop.grace {
+            reader.conflict("stop.reserve", &format!("expected less than {}", reader.place("stop.grace")));
+        }
+        if socket == control_socket {
+            reader.conflict("control_socket", &format!("expected another path than {}", reader.place("socket")));
+        }
+        Some(Self { socket, control_socket, stop, log: Log { format: format?, level: level? } })
+    }
+}
+
+/// The cluster id for a record without one: readable, and different for different records.
+#[must_use]
+pub fn default_cluster_id(record_url: &str) -> String {
+    let name = record_url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let name: String = name
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-') { letter } else { '-' })
+        .take(91)
+        .collect();
+    let [a, b, c, d, ..]: [u8; 32] = Sha256::digest(record_url.as_bytes()).into();
+    format!("{name}-{:08x}", u32::from_be_bytes([a, b, c, d]))
+}
+
+#[cfg(test)]
+mod tests;

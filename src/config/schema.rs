@@ -1,0 +1,310 @@
+//! The keys, their defaults, and the types that a value must parse into.
+//!
+//! Every parser answers with what it expected and what it found; the place is added by the caller.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::{Span, SpanRelativeTo};
+use url::Url;
+
+/// Where `run` and the agent meet in a pod.
+pub const DEFAULT_SOCKET: &str = "/savepointd/run.sock";
+
+/// Every key with its default.
+pub(super) const KEYS: &[(&str, Option<&str>)] = &[
+    ("record", None),
+    ("cluster.id", None),
+    ("socket", Some(DEFAULT_SOCKET)),
+    ("control_socket", Some("/run/savepointd/control.sock")),
+    ("flink.url", Some("http://127.0.0.1:8081")),
+    ("flink.job_id", Some("derived")),
+    ("savepoint.directory", None),
+    ("savepoint.format", Some("native")),
+    ("savepoint.drain", Some("false")),
+    ("checkpoint.directory", None),
+    ("stop.grace", Some("30s")),
+    ("stop.reserve", Some("3s")),
+    ("restore.on_no_state", Some("fresh")),
+    ("restore.on_broken", Some("refuse")),
+    ("restore.max_state_age", Some("off")),
+    ("restore.allow_non_restored_state", Some("false")),
+    ("admin.address", Some("[::]:9250")),
+    ("log.format", Some("json")),
+    ("log.level", Some("info")),
+];
+
+/// Schemes of stores that the protocol knows but this build does not.
+const LATER_SCHEMES: &[&str] =
+    &["configmap", "s3", "s3a", "s3p", "gs", "abfs", "abfss", "wasb", "wasbs", "oss", "swift", "hdfs"];
+
+/// What a Unix socket's address holds on Linux, without its final zero, in bytes.
+const SOCKET_PATH_LIMIT: usize = 107;
+
+pub(super) fn is_known(key: &str) -> bool {
+    KEYS.iter().any(|(known, _)| *known == key)
+}
+
+pub(super) fn is_section(name: &str) -> bool {
+    KEYS.iter().any(|(key, _)| key.split_once('.').is_some_and(|(section, _)| section == name))
+}
+
+/// The known key that `wrong` was most likely meant to be.
+pub(super) fn nearest(wrong: &str) -> Option<&'static str> {
+    KEYS.iter()
+        .map(|(key, _)| (strsim::jaro_winkler(wrong, key), *key))
+        .max_by(|(left, _), (right, _)| left.total_cmp(right))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .map(|(_, key)| key)
+}
+
+fn expected(what: impl fmt::Display, found: &str) -> String {
+    format!("expected {what}, found {found:?}")
+}
+
+/// Where the record lies: `file:///absolute/path`, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordUrl {
+    text: String,
+    path: PathBuf,
+}
+
+impl RecordUrl {
+    /// The URL as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || expected("a URL such as \"file:///var/lib/savepointd\"", text);
+        let mut url = Url::parse(text).map_err(|_| wrong())?;
+        let scheme = url.scheme();
+        if LATER_SCHEMES.contains(&scheme) {
+            return Err(format!("this build has no support for {scheme}:// yet, only for file:///…"));
+        }
+        let extras = url.query().is_some() || url.fragment().is_some();
+        let path = url.path().trim_end_matches('/').to_owned();
+        if scheme != "file" || url.has_host() || extras || path.is_empty() {
+            return Err(wrong());
+        }
+        url.set_path(&path);
+        let path = url.to_file_path().map_err(|()| wrong())?;
+        Ok(Self { text: url.into(), path })
+    }
+}
+
+impl fmt::Display for RecordUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+/// A directory as Flink names it: a URL with a scheme, `file:///…` for a path. Nothing in it is encoded or decoded, as Flink does not.
+///
+/// # Errors
+///
+/// A text that says what was expected, if `text` is neither an absolute path nor a URL.
+pub fn directory_url(text: &str) -> Result<String, String> {
+    let wrong = || expected("an absolute path or a URL such as \"s3://bucket/path\"", text);
+    let path = match text.split_once(':') {
+        _ if text.starts_with('/') => text,
+        Some(("file", rest)) => match rest.strip_prefix("//") {
+            Some(path) if path.starts_with('/') => path,
+            Some(_) => {
+                return Err(expected("a file URL without a host, such as \"file:///path\"", text));
+            }
+            None if rest.starts_with('/') => rest,
+            None => return Err(wrong()),
+        },
+        Some((_, rest)) if Url::parse(text).is_ok() && rest.starts_with("//") && rest.len() > 2 => {
+            return Ok(text.to_owned());
+        }
+        _ => return Err(wrong()),
+    };
+    let trimmed = path.trim_matches('/');
+    Ok(format!("file:///{trimmed}"))
+}
+
+/// Values that are one word of a closed set.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$doc])* $variant),+ }
+
+        impl $name {
+            /// The word as it stands in a configuration.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            pub(super) fn parse(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(expected([$(concat!("\"", $word, "\"")),+].join(" or "), text)),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// Whose job id a start uses.
+    JobIdPolicy {
+        /// Derived from cluster and epoch, so that checkpoint folders tell their epoch.
+        Derived = "derived",
+        /// Flink's own.
+        Flink = "flink",
+    }
+}
+
+words! {
+    /// The format of the final savepoint.
+    SavepointFormat {
+        /// Fast; bound to the state backend.
+        Native = "native",
+        /// Portable between state backends.
+        Canonical = "canonical",
+    }
+}
+
+words! {
+    /// What to do where there is proven to be no history.
+    OnNoState {
+        /// Start with empty state.
+        Fresh = "fresh",
+        /// Wait for a person.
+        Refuse = "refuse",
+    }
+}
+
+words! {
+    /// What to do when the newest point is missing or not whole.
+    OnBroken {
+        /// Wait for a person.
+        Refuse = "refuse",
+        /// Go back to the point before.
+        Previous = "previous",
+    }
+}
+
+words! {
+    /// The form of log lines.
+    LogFormat {
+        /// One JSON object to a line.
+        Json = "json",
+        /// For people.
+        Text = "text",
+    }
+}
+
+words! {
+    /// The least severe level that is logged.
+    LogLevel {
+        /// Everything.
+        Trace = "trace",
+        /// What helps to find an error in savepointd.
+        Debug = "debug",
+        /// What a stop and a start do.
+        Info = "info",
+        /// What may need attention.
+        Warn = "warn",
+        /// What went wrong.
+        Error = "error",
+    }
+}
+
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    text.to_ascii_lowercase().parse().map_err(|_| expected("true or false", text))
+}
+
+/// Days and weeks are allowed and exact: a day has 24 hours.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Err(format!(
+            "expected a duration such as \"30s\" or \"5m\", found {text:?}: add a unit, for example \"{text}s\""
+        ));
+    }
+    let parse = || {
+        let span: Span = text.parse().ok()?;
+        let exact = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+        Duration::try_from(exact).ok()
+    };
+    parse().ok_or_else(|| expected("a duration such as \"30s\" or \"5m\"", text))
+}
+
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err(expected("a duration longer than zero", text)),
+        duration => Ok(duration),
+    }
+}
+
+/// `off`, or what `parse` reads.
+pub(super) fn unless_off<T>(text: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+    match text {
+        "off" => Ok(None),
+        _ => parse(text).map(Some).map_err(|problem| problem.replacen("expected ", "expected \"off\" or ", 1)),
+    }
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| expected("an address such as \"[::]:9250\"", text))
+}
+
+pub(super) fn socket(text: &str) -> Result<PathBuf, String> {
+    if !text.starts_with('/') {
+        return Err(expected("an absolute path", text));
+    }
+    if text.len() > SOCKET_PATH_LIMIT {
+        return Err(expected(
+            format_args!("a path of at most {SOCKET_PATH_LIMIT} bytes, the limit for a Unix socket"),
+            text,
+        ));
+    }
+    Ok(text.into())
+}
+
+pub(super) fn cluster_id(text: &str) -> Result<String, String> {
+    let fits = (1..=100).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    // Both would leave the cluster's own folder.
+    if fits && text != "." && text != ".." {
+        return Ok(text.to_owned());
+    }
+    Err(expected("1 to 100 letters, digits, '.', '_' or '-'", text))
+}
+
+/// Flink's REST, without a slash at its end.
+pub(super) fn flink_url(text: &str) -> Result<String, String> {
+    let wrong = || expected("a URL such as \"http://127.0.0.1:8081\"", text);
+    let url = Url::parse(text).map_err(|_| wrong())?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("expected a URL without user name and password".to_owned());
+    }
+    match url.scheme() {
+        "http" if url.query().is_none() && url.fragment().is_none() => {
+            Ok(url.as_str().trim_end_matches('/').to_owned())
+        }
+        "https" => Err("this build has no support for https:// yet, only for http://".to_owned()),
+        _ => Err(wrong()),
+    }
+}

@@ -1,0 +1,276 @@
+use std::fs;
+
+use super::*;
+
+type Table<'a> = &'a [(&'a str, &'a str)];
+
+/// A file that is gone with its test.
+struct File(PathBuf);
+
+impl File {
+    fn new(text: &str) -> Self {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("savepointd-config-{}-{}.toml", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn env(table: Table<'_>) -> impl Iterator<Item = (String, String)> {
+    table.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>().into_iter()
+}
+
+fn flags(assignments: &[&str]) -> Flags {
+    let mut flags = Flags::default();
+    for assignment in assignments {
+        flags.set(assignment).unwrap();
+    }
+    flags
+}
+
+fn load(table: Table<'_>) -> Result<Config, Error> {
+    Config::load(None, env(table).chain(env(&[("SAVEPOINTD_RECORD", "file:///r")])), Flags::default())
+}
+
+fn problem(table: Table<'_>) -> String {
+    load(table).unwrap_err().to_string()
+}
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let expected = Config {
+        record: RecordUrl::parse("file:///r").unwrap(),
+        cluster: Cluster { id: None },
+        socket: "/savepointd/run.sock".into(),
+        control_socket: "/run/savepointd/control.sock".into(),
+        flink: Flink { url: "http://127.0.0.1:8081".to_owned(), url_is_set: false, job_id: JobIdPolicy::Derived },
+        savepoint: Savepoint { directory: None, format: SavepointFormat::Native, drain: false },
+        checkpoint: Checkpoint { directory: None },
+        stop: Stop { grace: Duration::from_secs(30), reserve: Duration::from_secs(3) },
+        restore: Restore {
+            on_no_state: OnNoState::Fresh,
+            on_broken: OnBroken::Refuse,
+            max_state_age: None,
+            allow_non_restored_state: false,
+        },
+        admin: Admin { address: Some("[::]:9250".parse().unwrap()) },
+        log: Log { format: LogFormat::Json, level: LogLevel::Info },
+    };
+    assert_eq!(load(&[]).unwrap(), expected);
+}
+
+#[test]
+fn later_layers_win_and_are_named() {
+    let file = File::new(
+        "record = 'file:///f'\nstop.grace = '1m'\n[savepoint]\ndrain = true\ndirectory = '/f'\n[log]\nlevel = 'warn'\n",
+    );
+    let variables = [
+        ("SAVEPOINTD_CONFIG", file.0.to_str().unwrap()),
+        ("SAVEPOINTD_STOP__GRACE", "2m"),
+        ("SAVEPOINTD_SAVEPOINT__DIRECTORY", ""),
+    ];
+    let mut arguments = flags(&["stop.reserve=1s", "log.level=debug", "log.level=trace"]);
+    arguments.push("--flink-url", "flink.url", "http://127.0.0.1:8081");
+    let config = Config::load(None, env(&variables), arguments.clone()).unwrap();
+    assert_eq!(config.record.as_str(), "file:///f");
+    assert_eq!(config.savepoint.directory.as_deref(), Some("file:///f"));
+    assert!(config.savepoint.drain && config.flink.url_is_set);
+    assert_eq!(config.stop, Stop { grace: Duration::from_mins(2), reserve: Duration::from_secs(1) });
+    assert_eq!(config.log.level, LogLevel::Trace);
+
+    let settings = Config::explain(None, env(&variables), arguments).unwrap();
+    let place = |key| settings.iter().find(|setting| setting.key == key).map(|setting| setting.place.clone()).unwrap();
+    assert_eq!(place("savepoint.drain"), format!("savepoint.drain in {}", file.0.display()));
+    assert_eq!(place("stop.grace"), "SAVEPOINTD_STOP__GRACE");
+    assert_eq!(place("stop.reserve"), "--set stop.reserve");
+    assert_eq!(place("flink.url"), "--flink-url");
+    assert_eq!(place("log.format"), "log.format (default)");
+}
+
+#[test]
+fn what_looks_like_a_number_stays_a_string() {
+    for id in
+        ["00000000000000000000000000000000", "00000000000000000000000000000001", "12345", "true", "1e3", "0x10", "[a]"]
+    {
+        let result = load(&[("SAVEPOINTD_CLUSTER__ID", id)]);
+        if id.starts_with('[') {
+            assert!(result.unwrap_err().to_string().contains("found \"[a]\""));
+        } else {
+            assert_eq!(result.unwrap().cluster.id.as_deref(), Some(id));
+        }
+    }
+    assert!(load(&[("SAVEPOINTD_SAVEPOINT__DRAIN", "True")]).unwrap().savepoint.drain);
+}
+
+#[test]
+fn kubernetes_links_are_dropped_and_misspelt_keys_are_not() {
+    load(&[
+        ("SAVEPOINTD_PORT", "tcp://10.0.0.1:9250"),
+        ("SAVEPOINTD_SERVICE_HOST", "10.0.0.1"),
+        ("SAVEPOINTD_SERVICE_PORT", "9250"),
+        ("SAVEPOINTD_PORT_9250_TCP_ADDR", "10.0.0.1"),
+        ("UNRELATED", "x"),
+    ])
+    .unwrap();
+    assert_eq!(
+        problem(&[("SAVEPOINTD_FLINK__URLL", "x")]),
+        "SAVEPOINTD_FLINK__URLL: unknown, did you mean SAVEPOINTD_FLINK__URL?"
+    );
+    assert_eq!(problem(&[("SAVEPOINTD_QUITE_OTHER_THING", "x")]), "SAVEPOINTD_QUITE_OTHER_THING: unknown");
+}
+
+#[test]
+fn wrong_values_are_named_as_they_were_written() {
+    for (name, value, expected) in [
+        ("SAVEPOINTD_STOP__GRACE", "abc", "expected a duration such as \"30s\" or \"5m\", found \"abc\""),
+        (
+            "SAVEPOINTD_STOP__GRACE",
+            "30",
+            "expected a duration such as \"30s\" or \"5m\", found \"30\": add a unit, for example \"30s\"",
+        ),
+        ("SAVEPOINTD_STOP__GRACE", "-5s", "expected a duration such as \"30s\" or \"5m\", found \"-5s\""),
+        ("SAVEPOINTD_STOP__GRACE", "0s", "expected a duration longer than zero, found \"0s\""),
+        ("SAVEPOINTD_STOP__RESERVE", "30s", "expected less than stop.grace (default)"),
+        ("SAVEPOINTD_CONTROL_SOCKET", "/savepointd/run.sock", "expected another path than socket (default)"),
+        ("SAVEPOINTD_SOCKET", "run.sock", "expected an absolute path, found \"run.sock\""),
+        ("SAVEPOINTD_SAVEPOINT__DRAIN", "yes", "expected true or false, found \"yes\""),
+        ("SAVEPOINTD_SAVEPOINT__FORMAT", "avro", "expected \"native\" or \"canonical\", found \"avro\""),
+        (
+            "SAVEPOINTD_RESTORE__MAX_STATE_AGE",
+            "old",
+            "expected \"off\" or a duration such as \"30s\" or \"5m\", found \"old\"",
+        ),
+        ("SAVEPOINTD_ADMIN__ADDRESS", ":9250", "expected \"off\" or an address such as \"[::]:9250\", found \":9250\""),
+        ("SAVEPOINTD_FLINK__URL", "https://jm:8081", "this build has no support for https:// yet, only for http://"),
+        ("SAVEPOINTD_FLINK__URL", "http://me:hunter2@jm", "expected a URL without user name and password"),
+        (
+            "SAVEPOINTD_LOG",
+            "loud",
+            "expected \"trace\" or \"debug\" or \"info\" or \"warn\" or \"error\", found \"loud\"",
+        ),
+        (
+            "SAVEPOINTD_SAVEPOINT__DIRECTORY",
+            "here",
+            "expected an absolute path or a URL such as \"s3://bucket/path\", found \"here\"",
+        ),
+    ] {
+        assert_eq!(problem(&[(name, value)]), format!("{name}: {expected}"));
+    }
+    let error = Config::load(None, env(&[]), flags(&["stop.grace=1", "stop.grade=1s"])).unwrap_err().to_string();
+    let lines: Vec<_> = error.lines().collect();
+    assert_eq!(lines.len(), 3, "{error}");
+    assert_eq!(lines[0], "--set stop.grade: unknown, did you mean stop.grace?");
+    assert!(lines[1].starts_with("record: expected a URL"), "{error}");
+    assert!(lines[2].starts_with("--set stop.grace: expected a duration"), "{error}");
+    assert!(Flags::default().set("stop.grace").is_err());
+}
+
+#[test]
+fn problems_of_a_file_name_file_and_key() {
+    let file = File::new(
+        "record = 'file:///r'\nstop.grace = 30\nstop.max = '1s'\nrestore = 'x'\n[socket]\nx = 1\n[recrod]\na = 1\n",
+    );
+    let error = Config::load(Some(&file.0), env(&[]), Flags::default()).unwrap_err().to_string();
+    let path = file.0.display();
+    for line in [
+        format!("recrod in {path}: unknown, did you mean record?"),
+        format!(
+            "stop.grace in {path}: expected a duration such as \"30s\" or \"5m\", found \"30\": add a unit, for example \"30s\""
+        ),
+        format!("socket in {path}: expected a single value, found a table or a list"),
+    ] {
+        assert!(error.lines().any(|found| found == line), "{line}\nnot in\n{error}");
+    }
+    assert!(
+        error.contains(&format!("stop.max in {path}: unknown"))
+            && error.contains(&format!("restore in {path}: unknown")),
+        "{error}"
+    );
+
+    let broken = File::new("record = \n");
+    assert!(matches!(Config::load(Some(&broken.0), env(&[]), Flags::default()), Err(Error::Syntax { .. })));
+    let missing = Config::load(Some(Path::new("/not/there.toml")), env(&[]), Flags::default()).unwrap_err();
+    assert_eq!(missing.to_string(), "can't read /not/there.toml");
+}
+
+#[test]
+fn a_client_needs_no_record() {
+    let client =
+        Client::load(None, env(&[("SAVEPOINTD_SOCKET", "/s"), ("SAVEPOINTD_LOG", "warn")]), Flags::default()).unwrap();
+    assert_eq!((client.socket, client.log.level), (PathBuf::from("/s"), LogLevel::Warn));
+}
+
+#[test]
+fn the_record_is_a_local_directory() {
+    for (text, expected) in [
+        ("file:///a/b", Ok("file:///a/b")),
+        ("file:///a/b//", Ok("file:///a/b")),
+        ("file:/a", Ok("file:///a")),
+        ("configmap://ns/name", Err("this build has no support for configmap:// yet")),
+        ("s3://bucket/x", Err("this build has no support for s3:// yet")),
+        ("abfss://c@a/x", Err("this build has no support for abfss:// yet")),
+        ("file:///", Err("expected a URL")),
+        ("file://host/a", Err("expected a URL")),
+        ("/a/b", Err("expected a URL")),
+        ("http://x/y", Err("expected a URL")),
+    ] {
+        match (RecordUrl::parse(text), expected) {
+            (Ok(url), Ok(expected)) => assert_eq!(url.as_str(), expected),
+            (Err(message), Err(expected)) => assert!(message.starts_with(expected), "{message}"),
+            (found, _) => panic!("{text}: {found:?}"),
+        }
+    }
+    assert_eq!(RecordUrl::parse("file:///a%20b/").unwrap().path(), Path::new("/a b"));
+}
+
+#[test]
+fn directories_are_urls() {
+    for (text, expected) in [
+        ("/a/b/", Some("file:///a/b")),
+        ("/", Some("file:///")),
+        ("file:/a b", Some("file:///a b")),
+        ("file:///a%20b/", Some("file:///a%20b")),
+        ("s3://bucket/x/", Some("s3://bucket/x/")),
+        ("hdfs:///x", Some("hdfs:///x")),
+        ("file://host/a", None),
+        ("file:a", None),
+        ("a/b", None),
+        ("C:\\x", None),
+        ("s3://", None),
+        ("", None),
+    ] {
+        assert_eq!(directory_url(text).ok().as_deref(), expected, "{text}");
+    }
+}
+
+#[test]
+fn durations_have_units() {
+    for (text, seconds) in [("30s", 30), ("5m", 300), ("1h 30m", 5400), ("7d", 604_800), ("PT1M", 60), ("0s", 0)] {
+        assert_eq!(schema::duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+    }
+    for text in ["", "30", "1.5", "-1s", "1mo", "soon"] {
+        assert!(schema::duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn cluster_ids_are_safe_names() {
+    let long = "x".repeat(101);
+    for (id, fits) in
+        [("a.B_c-1", true), (&long[1..], true), (&long, false), ("a/b", false), ("..", false), ("é", false)]
+    {
+        assert_eq!(schema::cluster_id(id).is_ok(), fits, "{id}");
+    }
+    let id = default_cluster_id("file:///var/lib/my job");
+    assert_eq!(id.len(), "my-job-".len() + 8);
+    assert!(id.starts_with("my-job-") && id != default_cluster_id("file:///var/other/my job"));
+    assert!(schema::cluster_id(&default_cluster_id(&format!("file:///{long}"))).is_ok());
+}

@@ -1,0 +1,147 @@
+//! Flink's REST API, as far as a stop and a start need it. Works with Flink 1.15 and newer.
+
+mod error;
+pub mod metadata;
+pub mod setup;
+mod wire;
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+pub use error::Error;
+pub use wire::{Checkpoints, Savepoint};
+
+use crate::protocol::confirm::Restored;
+use crate::protocol::entry::Attempt;
+use crate::protocol::id::{JobId, TriggerId};
+use crate::protocol::point::Format;
+use crate::protocol::stop::{Job, JobsReply, PollReply, PostReply};
+
+/// A client of one JobManager.
+///
+/// Requests have no time limit of their own but the one of the connection: whoever makes them knows the deadline.
+#[derive(Debug, Clone)]
+pub struct Flink {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Flink {
+    /// A client of the JobManager whose REST API is at `url`, such as `http://127.0.0.1:8081`.
+    ///
+    /// # Errors
+    /// If the HTTP client can't be set up.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        let http = reqwest::Client::builder()
+            // A proxy set for the object store would swallow requests to loopback.
+            .no_proxy()
+            .connect_timeout(Duration::from_secs(2))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(Error::Client)?;
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned() })
+    }
+
+    /// All jobs, as the stop wants them.
+    pub async fn jobs(&self) -> JobsReply {
+        match self.get::<wire::Overview>("/jobs/overview").await {
+            Ok(overview) => JobsReply::Listed(overview.jobs.into_iter().map(Job::from).collect()),
+            Err(error) => JobsReply::Unreachable(crate::report::chain(&error)),
+        }
+    }
+
+    /// Asks for stop-with-savepoint. The same trigger id may be sent again: Flink answers it from a cache (1.15+).
+    pub async fn post_stop(&self, attempt: &Attempt) -> PostReply {
+        let body = json!({
+            "targetDirectory": attempt.target,
+            "drain": attempt.drain,
+            "formatType": match attempt.format { Format::Native => "NATIVE", Format::Canonical => "CANONICAL" },
+            "triggerId": attempt.trigger_id,
+        });
+        let path = format!("/jobs/{}/stop", attempt.job_id);
+        match self.call::<wire::Triggered>(Method::POST, &path, Some(&body)).await {
+            Ok(triggered) if triggered.request_id == attempt.trigger_id => PostReply::Accepted,
+            Ok(triggered) => PostReply::Lost(format!("Flink answered for request {}", triggered.request_id)),
+            Err(error) if error.is_refusal() => PostReply::Refused(crate::report::chain(&error)),
+            Err(error) => PostReply::Lost(crate::report::chain(&error)),
+        }
+    }
+
+    /// Reads the result of a request for a savepoint.
+    pub async fn poll_stop(&self, job_id: JobId, trigger_id: TriggerId) -> PollReply {
+        match self.get::<wire::Operation>(&format!("/jobs/{job_id}/savepoints/{trigger_id}")).await {
+            Ok(operation) => operation.into_reply(),
+            Err(Error::Status { status: StatusCode::NOT_FOUND, .. }) => PollReply::Unknown,
+            Err(error) => PollReply::Lost(crate::report::chain(&error)),
+        }
+    }
+
+    /// The checkpoint statistics. Flink serves them from a cache that is up to 3 s old.
+    ///
+    /// # Errors
+    /// If Flink does not answer, or with something else.
+    pub async fn checkpoints(&self, job_id: JobId) -> Result<Checkpoints, Error> {
+        self.get(&format!("/jobs/{job_id}/checkpoints")).await
+    }
+
+    /// What the job restored, if anything.
+    ///
+    /// # Errors
+    /// If Flink does not answer, or with something else.
+    pub async fn restored(&self, job_id: JobId) -> Result<Option<Restored>, Error> {
+        Ok(self.checkpoints(job_id).await?.latest.restored.map(Restored::from))
+    }
+
+    /// Whether a cancelled or suspended job's checkpoints are kept; none if checkpointing is off.
+    ///
+    /// # Errors
+    /// If Flink does not answer, or with something else.
+    pub async fn retains_checkpoints(&self, job_id: JobId) -> Result<Option<bool>, Error> {
+        let config: wire::CheckpointConfig = self.get(&format!("/jobs/{job_id}/checkpoints/config")).await?;
+        Ok(config.retains())
+    }
+
+    /// The root cause of the job's newest failure.
+    ///
+    /// # Errors
+    /// If Flink does not answer, or with something else.
+    pub async fn failure(&self, job_id: JobId) -> Result<Option<String>, Error> {
+        let exceptions: wire::Exceptions = self.get(&format!("/jobs/{job_id}/exceptions")).await?;
+        Ok(exceptions.root())
+    }
+
+    /// Cancels a job without a savepoint.
+    ///
+    /// # Errors
+    /// If Flink does not take the request.
+    pub async fn cancel(&self, job_id: JobId) -> Result<(), Error> {
+        self.call::<serde_json::Value>(Method::PATCH, &format!("/jobs/{job_id}?mode=cancel"), None).await.map(drop)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.call(Method::GET, path, None).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<T, Error> {
+        let what = || format!("{method} {path}");
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.url));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|source| Error::Request { what: what(), source })?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|source| Error::Request { what: what(), source })?;
+        if !status.is_success() {
+            return Err(Error::Status { what: what(), status, errors: wire::errors(&bytes) });
+        }
+        serde_json::from_slice(&bytes).map_err(|source| Error::Answer { what: what(), source })
+    }
+}

@@ -1,0 +1,58 @@
+//! Why Flink did not answer as it should, and what that leaves open.
+
+use reqwest::StatusCode;
+
+/// A request to Flink that brought no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The HTTP client can't be set up.
+    #[error("can't set up the HTTP client")]
+    Client(#[source] reqwest::Error),
+    /// No connection, or it broke: whether Flink took the request is open.
+    #[error("{what}: no answer from Flink")]
+    Request {
+        /// Method and path.
+        what: String,
+        /// What happened.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// Flink answered with an error.
+    #[error("{what}: Flink answered {status}: {errors}")]
+    Status {
+        /// Method and path.
+        what: String,
+        /// The HTTP status.
+        status: StatusCode,
+        /// Flink's words.
+        errors: String,
+    },
+    /// Flink, or something else on its port, answered with what is not Flink's JSON.
+    #[error("{what}: the answer is not what Flink sends")]
+    Answer {
+        /// Method and path.
+        what: String,
+        /// Where the JSON is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl Error {
+    /// Whether Flink has certainly not taken the request, and will not take the same one later either.
+    ///
+    /// 408 and 429 ask to come again; 5xx leaves open what happened.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => {
+                status.is_client_error()
+                    && !matches!(
+                        *status,
+                        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::NOT_FOUND
+                    )
+            }
+            Self::Client(_) | Self::Request { .. } | Self::Answer { .. } => false,
+        }
+    }
+}

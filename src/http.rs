@@ -1,0 +1,150 @@
+//! The little HTTP that the sockets and the admin server need.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::path::Path;
+use std::rc::Rc;
+
+use futures_util::future::LocalBoxFuture;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode, header};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixStream;
+
+/// The body of every response.
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// Answers a request.
+pub type Handler = Rc<dyn Fn(Request<Incoming>) -> LocalBoxFuture<'static, Response<Body>>>;
+
+/// A request larger than this is nobody's that we know.
+const MOST: usize = 1 << 20;
+
+/// Serves what `accept` brings until that fails or the future is dropped.
+pub async fn serve<S, F>(mut accept: impl FnMut() -> F, handler: Handler)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    F: Future<Output = std::io::Result<S>>,
+{
+    loop {
+        match accept().await {
+            Ok(stream) => {
+                let handler = Rc::clone(&handler);
+                tokio::task::spawn_local(async move {
+                    let service = service_fn(move |request| {
+                        let response = handler(request);
+                        async move { Ok::<_, Infallible>(response.await) }
+                    });
+                    let mut http = hyper::server::conn::http1::Builder::new();
+                    http.timer(TokioTimer::new());
+                    if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
+                        tracing::debug!(error = crate::report::chain(&error), "connection ended");
+                    }
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, for one; it passes.
+                tracing::warn!(%error, "can't accept a connection");
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            }
+        }
+    }
+}
+
+/// A response with this text.
+#[must_use]
+pub fn text(status: StatusCode, content_type: &'static str, text: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Full::new(text.into()).boxed_unsync());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    response
+}
+
+/// A response with this value as JSON.
+#[must_use]
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => text(status, "application/json", bytes),
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string()),
+    }
+}
+
+/// Reads a request's JSON.
+///
+/// # Errors
+/// The response to give: the body is too large, broke off, or is not the JSON that is wanted.
+pub async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Box<Response<Body>>> {
+    let wrong = |why: String| Box::new(text(StatusCode::BAD_REQUEST, "text/plain", why));
+    let body = Limited::new(request.into_body(), MOST).collect().await.map_err(|error| wrong(error.to_string()))?;
+    serde_json::from_slice(&body.to_bytes()).map_err(|error| wrong(error.to_string()))
+}
+
+/// Why a request over a socket failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody listens.
+    #[error("nobody answers on {path}")]
+    Connect {
+        /// The socket.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The connection broke.
+    #[error("the connection to the agent broke")]
+    Connection(#[from] hyper::Error),
+    /// The other side refused the request.
+    #[error("the agent answered {0}: {1}")]
+    Status(StatusCode, String),
+    /// The other side speaks another language.
+    #[error("the agent's answer can't be read")]
+    Answer(#[from] serde_json::Error),
+    /// The request can't be built.
+    #[error("the request can't be made")]
+    Request(#[from] hyper::http::Error),
+}
+
+/// Sends one request over a Unix socket and gives the response, whose body may go on for long.
+///
+/// # Errors
+/// If nobody answers, or with an error.
+pub async fn request(socket: &Path, method: &str, path: &str, body: Vec<u8>) -> Result<Response<Incoming>, Error> {
+    let name = || socket.display().to_string();
+    let stream = UnixStream::connect(socket).await.map_err(|source| Error::Connect { path: name(), source })?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::task::spawn_local(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "savepointd")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body)))?;
+    let response = sender.send_request(request).await?;
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let status = response.status();
+    let text = response.into_body().collect().await?.to_bytes();
+    Err(Error::Status(status, String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// Sends JSON over a Unix socket and reads the JSON that comes back.
+///
+/// # Errors
+/// If nobody answers, or with something else.
+pub async fn call<T: DeserializeOwned>(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, Error> {
+    let response = request(socket, method, path, serde_json::to_vec(body)?).await?;
+    Ok(serde_json::from_slice(&response.into_body().collect().await?.to_bytes())?)
+}

@@ -1,0 +1,29 @@
+//! Keeps Flink state through whatever Kubernetes does to a pod.
+//!
+//! **Stop**: signal → deadline → rung → savepoint → verify → record → release → exit.
+//! **Start**: claim → read → list → choose → verify → inject → exec → confirm.
+//!
+//! Every file has its place in one of these two sentences. [`protocol`] holds both as state machines without I/O;
+//! [`stop`] and [`start`] carry them out; [`agent`] is the daemon that decides, [`run`] the wrapper that obeys.
+
+pub mod agent;
+pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod exit;
+pub mod flink;
+pub mod holder;
+pub mod http;
+pub mod people;
+pub mod protocol;
+pub mod random;
+pub mod record;
+pub mod report;
+pub mod run;
+pub mod signals;
+pub mod start;
+pub mod stop;
+pub mod storage;
+pub mod telemetry;
+pub mod verb;

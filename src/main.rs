@@ -1,0 +1,78 @@
+//! Signals first, then the command line, then one verb; the only place that turns results into an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use savepointd::cli::{Cli, Verb};
+use savepointd::config::{Client, Config};
+use savepointd::exit::Exit;
+use savepointd::run::{self, OnRefusal};
+use savepointd::signals::Signals;
+use savepointd::{agent, report, telemetry, verb};
+
+fn main() -> ExitCode {
+    let signals = Signals::install();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return system(&error),
+    };
+    let signals = match signals {
+        Ok(signals) => signals,
+        Err(error) => return system(&error),
+    };
+    let result = tokio::task::LocalSet::new().block_on(&runtime, dispatch(cli, signals));
+    // A store that hangs must not keep the process from ending.
+    runtime.shutdown_background();
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) if error.is::<savepointd::config::Error>() => {
+            verb::complain(&format!("{error}"));
+            Exit::Configuration.into()
+        }
+        Err(error) => system(error.as_ref()),
+    }
+}
+
+fn system(error: &dyn std::error::Error) -> ExitCode {
+    verb::complain(&report::chain(error));
+    Exit::System.into()
+}
+
+async fn dispatch(cli: Cli, signals: Signals) -> anyhow::Result<Exit> {
+    let settings = &cli.settings;
+    let (file, flags) = (settings.config.as_deref(), settings.flags()?);
+    match cli.verb {
+        Verb::Agent => {
+            let config = Config::load(file, std::env::vars(), flags)?;
+            telemetry::log::begin(&config.log);
+            agent::run(config, signals).await
+        }
+        Verb::Run { agent, on_refusal, command } => {
+            let elsewhere = std::env::var_os("KUBERNETES_SERVICE_HOST").is_none();
+            let on_refusal = on_refusal.unwrap_or(if elsewhere { OnRefusal::Exit } else { OnRefusal::Wait });
+            let options = if agent {
+                let config = Config::load(file, std::env::vars(), flags)?;
+                telemetry::log::begin(&config.log);
+                run::Options::with_agent(command, &config, on_refusal, settings)?
+            } else {
+                let client = Client::load(file, std::env::vars(), flags)?;
+                telemetry::log::begin(&client.log);
+                run::Options { argv: command, socket: client.socket, on_refusal, agent: None }
+            };
+            run::run(options, signals).await
+        }
+        other => {
+            if signals.default_from_now_on() {
+                return Ok(Exit::Terminated);
+            }
+            verb::run(other, || Ok(Config::load(file, std::env::vars(), flags.clone())?)).await
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! What people ask: history, plan, pin, unpin, fresh. Answered by the agent over its control socket, or, where no agent
+//! runs, by the verb itself on the record.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::flink::setup::Setup;
+use crate::protocol::choose::{Candidate, Decision};
+use crate::protocol::entry::{Directories, EndKind, Fact};
+use crate::protocol::history::History;
+use crate::protocol::id::{Id, JobId};
+use crate::protocol::outcome::StopOutcome;
+use crate::protocol::point::{Kind, normalize};
+use crate::protocol::start::{JobIds, Start, Verdict};
+use crate::protocol::stop::{RecordReply, Search};
+use crate::record::Record;
+use crate::record::marker::Marker;
+use crate::{agent, holder, report, start, storage};
+
+/// A request over the control socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Request {
+    /// All recorded points.
+    History,
+    /// What would the next start do?
+    Plan {
+        /// What Flink's configuration says, where it was given.
+        setup: Option<Box<Setup>>,
+    },
+    /// The next start restores this.
+    Pin {
+        /// The point.
+        path: String,
+    },
+    /// The pin is taken back.
+    Unpin,
+    /// The next start begins with nothing.
+    Fresh,
+}
+
+/// The answer, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// All recorded points, newest first.
+    History(Vec<Row>),
+    /// What the next start would do.
+    Plan(Plan),
+    /// Done; the text says what.
+    Done(String),
+    /// Not done; the text says why. `passes`: it may go better by itself.
+    Refused {
+        /// Why.
+        reason: String,
+        /// Whether it may go better by itself.
+        passes: bool,
+    },
+}
+
+/// One recorded point, or the end of an epoch that saved none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The epoch.
+    pub epoch: u64,
+    /// Where the point lies; none if there is none.
+    pub path: Option<String>,
+    /// What made it.
+    pub kind: Option<Kind>,
+    /// The job that wrote it.
+    pub job_id: Option<JobId>,
+    /// Its number.
+    pub checkpoint_id: Option<u64>,
+    /// When it was complete.
+    pub completed_at: Option<Timestamp>,
+    /// Bytes in its directory.
+    pub bytes: Option<u64>,
+    /// From request to completion, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// What the epoch restored from; none for a fresh start.
+    pub base: Option<String>,
+    /// Whether Flink confirmed that.
+    pub confirmed: bool,
+    /// How the epoch's stop ended.
+    pub outcome: Option<StopOutcome>,
+    /// How its job ended by itself.
+    pub ended: Option<EndKind>,
+}
+
+/// What the next start would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// `restore`, `fresh`, `hold` or `refuse`.
+    pub decision: String,
+    /// What would be restored.
+    pub path: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Everything that was looked at.
+    pub candidates: Vec<Candidate>,
+}
+
+/// Answers a request on the record itself.
+pub async fn answer(request: Request, record: &Record, config: &Config, cluster: &str) -> Answer {
+    let result = match request {
+        Request::History => history(record).await,
+        Request::Plan { setup } => plan(record, config, cluster, setup.as_deref()).await,
+        Request::Pin { path } => pin(record, &path).await,
+        Request::Unpin => say(record, Fact::Unpinned, "the next start restores the newest point").await,
+        Request::Fresh => {
+            say(
+                record,
+                Fact::FreshAllowed,
+                "the next start, and only that, begins with nothing; `savepointd unpin` takes it back",
+            )
+            .await
+        }
+    };
+    result.unwrap_or_else(|refusal| refusal)
+}
+
+fn refused(reason: String, passes: bool) -> Answer {
+    Answer::Refused { reason, passes }
+}
+
+async fn read(record: &Record) -> Result<History, Answer> {
+    match record.load().await {
+        Ok(snapshot) => Ok(History::read(&snapshot.entries)),
+        Err(error) => Err(refused(report::chain(&error), error.passes())),
+    }
+}
+
+async fn history(record: &Record) -> Result<Answer, Answer> {
+    let history = read(record).await?;
+    let mut rows = Vec::new();
+    for (&number, epoch) in history.epochs.iter().rev() {
+        let Some(based) = &epoch.based else { continue };
+        let row = Row {
+            epoch: number,
+            path: None,
+            kind: None,
+            job_id: epoch.claim.as_ref().and_then(|claim| claim.job_id),
+            checkpoint_id: None,
+            completed_at: None,
+            bytes: None,
+            duration_ms: None,
+            base: based.base.as_ref().map(|base| base.path.clone()),
+            confirmed: epoch.confirmed,
+            outcome: epoch.stopped.as_ref().map(|(outcome, ..)| *outcome),
+            ended: epoch.ended.as_ref().map(|end| end.how),
+        };
+        let saved = epoch.saved.iter().rev().map(|saved| Row {
+            path: Some(saved.point.path.clone()),
+            kind: Some(saved.kind),
+            job_id: Some(saved.job_id),
+            checkpoint_id: saved.point.checkpoint_id,
+            completed_at: Some(saved.completed_at),
+            bytes: saved.bytes,
+            duration_ms: saved.duration_ms,
+            ..row.clone()
+        });
+        let before = rows.len();
+        rows.extend(saved);
+        if rows.len() == before {
+            rows.push(row);
+        }
+    }
+    Ok(Answer::History(rows))
+}
+
+async fn pin(record: &Record, path: &str) -> Result<Answer, Answer> {
+    let path = normalize(path);
+    match storage::look(&path).await {
+        Search::Found(_) => {}
+        Search::Nothing => return Err(refused(format!("nothing is there: {path}"), false)),
+        Search::Broken(why) => return Err(refused(format!("{path} is not a restore point: {why}"), false)),
+        Search::Unreadable(why) => return Err(refused(format!("{path}: {why}"), true)),
+    }
+    say(record, Fact::Pinned { path: path.clone() }, &format!("the next start restores {path}")).await
+}
+
+async fn say(record: &Record, fact: Fact, done: &str) -> Result<Answer, Answer> {
+    // People speak for no epoch, so no epoch's end silences them.
+    match record.say(0, fact).await {
+        RecordReply::Done => Ok(Answer::Done(done.to_owned())),
+        RecordReply::Failed(reason) | RecordReply::Superseded(reason) => Err(refused(reason, true)),
+    }
+}
+
+async fn plan(record: &Record, config: &Config, cluster: &str, setup: Option<&Setup>) -> Result<Answer, Answer> {
+    let history = read(record).await?;
+    let last = history.newest_based(u64::MAX);
+    let directories = match (setup, last.and_then(|(_, epoch, _)| epoch.claim.as_ref())) {
+        (None, Some(claim)) => claim.directories.clone(),
+        (setup, _) => {
+            agent::directories(config, setup.unwrap_or(&Setup::default())).map_err(|reason| refused(reason, false))?
+        }
+    };
+    let setup_or_default = setup.cloned().unwrap_or_default();
+    let holder = holder::current(Id::from_bytes([0; 16]));
+    let mut plan = agent::start_plan(config, cluster, holder, directories.clone(), &setup_or_default, JobIds::Derived);
+    plan.only_plan = true;
+    if setup.is_none() {
+        plan.explicit = last.and_then(|(_, _, based)| based.explicit.clone());
+    }
+    let hands =
+        start::Hands { record: record.clone(), marker: marker(&directories, cluster)?, cluster: cluster.to_owned() };
+    Ok(match start::drive(Start::begin(plan), &hands, Clock::start()).await {
+        Verdict::Go(go) => {
+            let path = go.base.map(|base| base.path);
+            let decision = if path.is_some() { "restore" } else { Decision::Fresh.as_str() }.to_owned();
+            Answer::Plan(Plan { decision, path, reason: go.reason, candidates: go.candidates })
+        }
+        Verdict::No { decision, reason, candidates } => {
+            Answer::Plan(Plan { decision: decision.as_str().to_owned(), path: None, reason, candidates })
+        }
+        Verdict::Later { reason } | Verdict::Superseded { reason } => refused(reason, true),
+    })
+}
+
+fn marker(directories: &Directories, cluster: &str) -> Result<Marker, Answer> {
+    let folder = storage::cluster_folder(directories, cluster);
+    folder.map(|folder| Marker::of(&folder)).map_err(|error| refused(report::chain(&error), error.passes()))
+}

@@ -1,0 +1,240 @@
+//! The record's entries: facts in the order in which they became durable.
+//!
+//! An entry is never changed. What a reader does not understand (a newer savepointd wrote it) it leaves alone: entries
+//! are separate objects, and [`Fact::Unknown`] carries on.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::id::{Id, JobId, TriggerId};
+use super::outcome::StopOutcome;
+use super::point::{Format, Kind, PointRef};
+
+/// The version of the entry format that this build writes.
+pub const VERSION: u32 = 1;
+
+/// One fact in the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Format version; readers accept any, and understand what they can.
+    pub version: u32,
+    /// Chosen by the writer, so that a lost reply can be told from a conflict by reading back.
+    pub write_id: Id,
+    /// The writer's clock. For people; nothing is ordered by it.
+    pub at: Timestamp,
+    /// The epoch in whose name this was written; 0 for what people say.
+    pub epoch: u64,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Fact {
+    /// The record was made: first entry of all.
+    Created {
+        /// The cluster it belongs to.
+        cluster: String,
+        /// Told apart from any other record of the same name by this.
+        record_id: Id,
+    },
+    /// An epoch began: from here on nobody older may write.
+    Claimed(Claim),
+    /// What the epoch restores from. Durable before Flink starts.
+    Based(Based),
+    /// The epoch's job completed a first checkpoint: from here on "nothing found" is a loss, not a beginning.
+    Progressed {
+        /// The job that Flink runs in this epoch.
+        job_id: JobId,
+        /// The oldest checkpoint id that was seen.
+        checkpoint_id: u64,
+    },
+    /// Flink named the injected point as the one it restored, or none where none was injected.
+    Confirmed {
+        /// What Flink restored.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        restored: Option<PointRef>,
+    },
+    /// The job ran from something else than what was injected and was cancelled; nothing of this epoch is used.
+    Voided {
+        /// What Flink did instead.
+        reason: String,
+    },
+    /// A stop is about to be asked for. Written before the request, so that whoever goes on knows its trigger id.
+    Attempted(Attempt),
+    /// A restore point became durable.
+    Saved(Saved),
+    /// A stop ended.
+    Stopped {
+        /// How.
+        outcome: StopOutcome,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The job came to an end that no stop of ours caused.
+    Ended(End),
+    /// A person said what the next start restores.
+    Pinned {
+        /// The point.
+        path: String,
+    },
+    /// A person took the pin back.
+    Unpinned,
+    /// A person allowed the next start, and only that, to begin with nothing.
+    FreshAllowed,
+    /// Written by a newer savepointd.
+    #[serde(other)]
+    Unknown,
+}
+
+/// An epoch's beginning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The job id that this start injects; none where Flink's own is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
+    /// Who holds the epoch.
+    pub holder: Holder,
+    /// Where the epoch's points will lie; the next start looks there too, even if the configuration changes.
+    pub directories: Directories,
+}
+
+/// The process that holds an epoch: one life of `savepointd run`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Chosen at random by each life of `run`.
+    pub incarnation: Id,
+    /// Host name; in a pod, the pod's name.
+    pub host: String,
+    /// The kernel's boot id, so that a process id of an earlier boot is not believed.
+    pub boot_id: String,
+    /// Process id in the namespace of `run`.
+    pub pid: u32,
+    /// Start time of that process in clock ticks since boot (`/proc/<pid>/stat`, field 22).
+    pub started: u64,
+}
+
+/// Directory URLs of one epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Directories {
+    /// Where our savepoints go: `<savepoint>/<cluster>/<epoch>/`.
+    pub savepoint: String,
+    /// Flink's own default savepoint directory, if it is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flink_savepoint: Option<String>,
+    /// Where Flink keeps checkpoints: `<checkpoint>/<job id>/chk-<n>`.
+    pub checkpoint: String,
+}
+
+/// What an epoch restores from, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Based {
+    /// The point; none for a fresh start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<PointRef>,
+    /// The restore path that the user gave at this start, if any. It counts again only when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explicit: Option<String>,
+    /// The entry of a person (pin or fresh) that this start used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumed: Option<Id>,
+    /// Savepoints in Flink's default directory that might be ours and were there already: their names don't tell the
+    /// epoch, but what comes later is this epoch's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<String>,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// One stop-with-savepoint request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The job it stops.
+    pub job_id: JobId,
+    /// Ours, fresh for each attempt.
+    pub trigger_id: TriggerId,
+    /// Where the savepoint goes.
+    pub target: String,
+    /// Its format.
+    pub format: Format,
+    /// Whether the maximum watermark is emitted first.
+    pub drain: bool,
+}
+
+/// A durable restore point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    /// The job that wrote it.
+    pub job_id: JobId,
+    /// Where, and its number.
+    pub point: PointRef,
+    /// What made it.
+    pub kind: Kind,
+    /// The format of a savepoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// When Flink finished it, as far as the writer could tell.
+    pub completed_at: Timestamp,
+    /// Bytes in its directory; none where they were not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// From the request to its completion, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+}
+
+/// The job's own end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// The job that ended.
+    pub job_id: JobId,
+    /// How it ended.
+    pub how: EndKind,
+    /// The savepoint with which a person stopped it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub savepoint: Option<PointRef>,
+    /// Flink's words, where there are any.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// How a job ended without us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndKind {
+    /// It reached the end of its input.
+    Finished,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// Somebody stopped it with a savepoint.
+    Stopped,
+    /// It failed and its restart strategy gave up.
+    Failed,
+}
+
+impl EndKind {
+    /// The word used in messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Cancelled => "cancelled",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_writers_entry_is_read_without_being_understood() {
+        let text = r#"{"version":9,"write_id":"000102030405060708090a0b0c0d0e0f","at":"2026-11-22T10:00:00Z",
+            "epoch":3,"fact":{"what":"teleported","to":"mars"},"colour":"red"}"#;
+        let entry: Entry = serde_json::from_str(text).unwrap();
+        assert_eq!((entry.epoch, entry.fact), (3, Fact::Unknown));
+    }
+}

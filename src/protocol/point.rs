@@ -1,0 +1,139 @@
+//! Restore points: what a start can use, and what a listing of storage found.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::id::JobId;
+
+/// What made a restore point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The savepoint of a stop.
+    Final,
+    /// A savepoint taken by the clock.
+    Periodic,
+    /// A savepoint that a person took.
+    Manual,
+    /// A checkpoint that Flink retained.
+    Checkpoint,
+}
+
+impl Kind {
+    /// The word used in the record, in logs and in `history`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Final => "final",
+            Self::Periodic => "periodic",
+            Self::Manual => "manual",
+            Self::Checkpoint => "checkpoint",
+        }
+    }
+}
+
+/// The format of a savepoint (FLIP-203).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// The state backend's own format: fast, self-contained, bound to the backend.
+    Native,
+    /// The format that any state backend reads.
+    Canonical,
+}
+
+/// A restore point by name: enough to inject it and to find it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointRef {
+    /// Where it lies, in the form that [`normalize`] gives.
+    pub path: String,
+    /// Flink's checkpoint id, which savepoints share; it goes on counting across restores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_id: Option<u64>,
+    /// The epoch that wrote it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+}
+
+/// One directory that a listing of storage took for a savepoint or a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Where it lies, in the form that [`normalize`] gives.
+    pub path: String,
+    /// Whether it lies in a checkpoint folder (`<directory>/<job id>/chk-<n>`).
+    pub checkpoint: bool,
+    /// The job whose folder it lies in. A savepoint's name tells only six digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
+    /// The first six digits of the job id, from a savepoint's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_prefix: Option<String>,
+    /// The epoch, where the folder it lies in tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// What its `_metadata` says.
+    pub metadata: Metadata,
+    /// When the store last changed `_metadata`. For people; no decision but the age limit rests on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<Timestamp>,
+}
+
+/// What a look at a `_metadata` file showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metadata {
+    /// Magic number and version are right. (Flink writes `_metadata` last.)
+    Whole {
+        /// The checkpoint id it names.
+        checkpoint_id: u64,
+        /// Its own size in bytes.
+        bytes: u64,
+    },
+    /// There is none: half-written, or being written.
+    Missing,
+    /// There is one, but it is not what Flink writes; the text says why.
+    Broken(String),
+}
+
+impl Found {
+    /// The checkpoint id, if the point is whole.
+    #[must_use]
+    pub fn checkpoint_id(&self) -> Option<u64> {
+        match self.metadata {
+            Metadata::Whole { checkpoint_id, .. } => Some(checkpoint_id),
+            Metadata::Missing | Metadata::Broken(_) => None,
+        }
+    }
+}
+
+/// The one spelling of a path that the protocol compares.
+///
+/// Flink writes `file:/a`, takes `/a`, `file:///a` and the `_metadata` file itself, and all name one point.
+#[must_use]
+pub fn normalize(path: &str) -> String {
+    let path = path.trim();
+    let path = path.strip_suffix("/_metadata").unwrap_or(path);
+    let path = path.trim_end_matches('/');
+    if let Some(rest) = path.strip_prefix("file:") {
+        return format!("file:///{}", rest.trim_start_matches('/'));
+    }
+    if path.starts_with('/') {
+        return format!("file:///{}", path.trim_start_matches('/'));
+    }
+    path.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normalize;
+
+    #[test]
+    fn one_point_has_one_spelling() {
+        for path in
+            ["/a/b", "/a/b/", "file:/a/b", "file:///a/b", "file:///a/b/", "file:///a/b/_metadata", " /a/b/_metadata"]
+        {
+            assert_eq!(normalize(path), "file:///a/b", "{path}");
+        }
+        assert_eq!(normalize("s3://bucket/a/b/"), "s3://bucket/a/b");
+    }
+}

@@ -1,0 +1,539 @@
+//! The start as a state machine: claim → read → list → choose → verify → inject.
+//!
+//! Every way out but one leads to a reason in words: Flink starts only after the epoch is claimed, the choice was made
+//! from what record, markers and storage say, the point was looked at, and the base is durable in record and marker.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::choose::{Candidate, Choice, Decision, Policy, Situation, choose, unattributed};
+use super::entry::{Based, Claim, Directories, Entry, Fact, Holder};
+use super::history::History;
+use super::id::{Id, JobId};
+use super::point::{Found, PointRef, normalize};
+use super::stop::Search;
+use super::time::Moment;
+
+/// How long one look at record or storage may take.
+const REQUEST: Duration = Duration::from_secs(20);
+/// How often a start that others overtake tries again by itself.
+const TRIES: u32 = 10;
+
+/// What a start is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The cluster's id.
+    pub cluster: String,
+    /// Who asks.
+    pub holder: Holder,
+    /// Where the points of this start will lie.
+    pub directories: Directories,
+    /// The restore path that the user gave to Flink.
+    pub explicit: Option<String>,
+    /// Whose job ids are used.
+    pub job_ids: JobIds,
+    /// The configuration's word.
+    pub policy: Policy,
+    /// The clock of the decision.
+    pub now: Timestamp,
+    /// The id of a record that has to be made.
+    pub new_record_id: Id,
+    /// Whether only the decision is wanted: nothing is written, nothing claimed.
+    pub only_plan: bool,
+    /// Whether this process runs a JobManager already and only its agent has to find its place again.
+    pub running: bool,
+}
+
+/// Whose job ids a start uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobIds {
+    /// Ours, from cluster and epoch.
+    Derived,
+    /// Flink's: random, or its own under high availability.
+    Flink,
+    /// Given by the user, the same at each start.
+    Fixed(JobId),
+}
+
+/// What a start asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Read record and markers. Answer: [`Event::Loaded`].
+    Load,
+    /// Tell whether that process still lives. Answer: [`Event::Liveness`].
+    Look(Holder),
+    /// Add these facts to the record, if nobody has added any since it was read. Answer: [`Event::Appended`].
+    Append {
+        /// In whose name.
+        epoch: u64,
+        /// The facts.
+        facts: Vec<Fact>,
+    },
+    /// Copy the markers' entries into the record, which is gone. Answer: [`Event::Appended`].
+    Rebuild,
+    /// List what may hold points. Answer: [`Event::Listed`].
+    List {
+        /// The directories of this and of earlier epochs.
+        directories: Vec<Directories>,
+        /// Points that the record knows, wherever they lie.
+        recorded: Vec<PointRef>,
+        /// Whether other jobs' points count: there is no history yet.
+        adopt: bool,
+    },
+    /// Look closely at a point. Answer: [`Event::Verified`].
+    Verify(String),
+    /// Write what must not be lost with the record. Answer: [`Event::Marked`].
+    Mark {
+        /// The epoch.
+        epoch: u64,
+    },
+}
+
+/// What came of an [`Effect`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Record and markers.
+    Loaded(Result<Loaded, Trouble>),
+    /// Whether the holder lives.
+    Liveness(bool),
+    /// Whether the facts were added.
+    Appended(Appended),
+    /// What the directories hold.
+    Listed(Result<Vec<Found>, Trouble>),
+    /// What a close look showed.
+    Verified(Search),
+    /// Whether the marker is durable.
+    Marked(Result<(), Trouble>),
+}
+
+/// Record and markers, as read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Loaded {
+    /// The record's entries, oldest first; none if it is proven absent.
+    pub record: Option<Vec<Entry>>,
+    /// The markers' entries; none if there is no marker.
+    pub marker: Option<Vec<Entry>>,
+}
+
+/// What came of adding facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// Durable.
+    Done,
+    /// Somebody else added something first.
+    Conflict,
+    /// Not added, or not known to be.
+    Failed(Trouble),
+}
+
+/// Why something could not be read or written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// In words, naming the thing.
+    pub reason: String,
+    /// Whether it may go better by itself.
+    pub passes: bool,
+}
+
+/// How a start ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Start Flink.
+    Go(Go),
+    /// Don't, until a person did something.
+    No {
+        /// [`Decision::Hold`] or [`Decision::Refuse`].
+        decision: Decision,
+        /// Why, and the way out.
+        reason: String,
+        /// What was looked at.
+        candidates: Vec<Candidate>,
+    },
+    /// Not now; it may go better by itself.
+    Later {
+        /// Why.
+        reason: String,
+    },
+    /// The process that asks runs a JobManager whose epoch is over: a newer one has begun.
+    Superseded {
+        /// By whom.
+        reason: String,
+    },
+}
+
+/// Permission to start Flink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Go {
+    /// The epoch that was claimed.
+    pub epoch: u64,
+    /// The job id to inject, if any.
+    pub job_id: Option<JobId>,
+    /// What to restore from; none for a fresh start.
+    pub base: Option<PointRef>,
+    /// Why, in words.
+    pub reason: String,
+    /// What was looked at.
+    pub candidates: Vec<Candidate>,
+    /// Whether the same process had got this answer before.
+    pub resumed: bool,
+}
+
+type Step = super::Step<Effect, Verdict>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Load,
+    Look(Holder),
+    Rebuild,
+    Claim,
+    List,
+    Verify { choice: Choice, point: PointRef },
+    Base { choice: Choice },
+    Mark(Go),
+    Done(Verdict),
+}
+
+/// One start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    plan: Plan,
+    state: State,
+    tries: u32,
+    history: History,
+    /// The record has no entry at all.
+    new_record: bool,
+    epoch: u64,
+    found: Vec<Found>,
+    broken: BTreeMap<String, String>,
+    passed: bool,
+}
+
+impl Start {
+    /// Begins a start.
+    #[must_use]
+    pub fn begin(plan: Plan) -> Self {
+        Self {
+            plan,
+            state: State::Load,
+            tries: 0,
+            history: History::default(),
+            new_record: false,
+            epoch: 0,
+            found: Vec::new(),
+            broken: BTreeMap::new(),
+            passed: false,
+        }
+    }
+
+    /// What to do now.
+    #[must_use]
+    pub fn next(&self, now: Moment) -> Step {
+        let effect = match &self.state {
+            State::Load => Effect::Load,
+            State::Look(holder) => Effect::Look(holder.clone()),
+            State::Rebuild => Effect::Rebuild,
+            State::Claim => Effect::Append { epoch: self.epoch, facts: self.claim() },
+            State::List => self.list(),
+            State::Verify { point, .. } => Effect::Verify(point.path.clone()),
+            State::Base { choice } => {
+                Effect::Append { epoch: self.epoch, facts: vec![Fact::Based(self.based(choice))] }
+            }
+            State::Mark(go) => Effect::Mark { epoch: go.epoch },
+            State::Done(verdict) => return Step::Done(verdict.clone()),
+        };
+        Step::Do { effect, until: now.plus(REQUEST) }
+    }
+
+    /// Takes in what happened.
+    pub fn on(&mut self, event: Event) {
+        match (self.state.clone(), event) {
+            (State::Load, Event::Loaded(Ok(loaded))) => self.loaded(loaded),
+            (State::Load, Event::Loaded(Err(trouble))) | (State::Mark(_), Event::Marked(Err(trouble))) => {
+                self.trouble(trouble)
+            }
+            (State::Look(holder), Event::Liveness(true)) => self.done(Verdict::Later {
+                reason: format!(
+                    "another savepointd run of this cluster is alive (process {} on {}); waiting until it has ended",
+                    holder.pid, holder.host
+                ),
+            }),
+            (State::Look(_), Event::Liveness(false)) => {
+                self.passed = true;
+                self.go_on_to_claim();
+            }
+            (State::Rebuild | State::Claim | State::Base { .. }, Event::Appended(Appended::Conflict)) => self.again(),
+            (State::Rebuild | State::Claim | State::Base { .. }, Event::Appended(Appended::Failed(trouble))) => {
+                self.trouble(trouble)
+            }
+            (State::Rebuild, Event::Appended(Appended::Done)) => self.state = State::Load,
+            (State::Claim, Event::Appended(Appended::Done)) => self.state = State::List,
+            (State::List, Event::Listed(Ok(found))) => self.listed(found),
+            (State::List, Event::Listed(Err(trouble))) => self.trouble(trouble),
+            (State::Verify { choice, point }, Event::Verified(search)) => self.verified(choice, point, search),
+            (State::Base { choice }, Event::Appended(Appended::Done)) => {
+                self.state = State::Mark(self.go(&choice, false))
+            }
+            (State::Mark(go), Event::Marked(Ok(()))) => self.done(Verdict::Go(go)),
+            _ => {}
+        }
+    }
+
+    fn loaded(&mut self, loaded: Loaded) {
+        let Loaded { record, marker } = loaded;
+        if let Some(refusal) = self.ownership(record.as_deref(), marker.as_deref()) {
+            return self.refuse(refusal);
+        }
+        match (&record, &marker) {
+            (None, Some(_)) if !self.plan.only_plan => {
+                self.state = State::Rebuild;
+                return self.count_try();
+            }
+            _ => {}
+        }
+        self.new_record = record.is_none();
+        let entries = marker.iter().flatten().chain(record.iter().flatten());
+        self.history = History::read(entries);
+        if self.plan.only_plan {
+            self.epoch = u64::MAX;
+            self.state = State::List;
+            return;
+        }
+        let newest = self.history.newest_claim().map(|(number, claim)| (number, claim.holder.clone()));
+        if let Some((number, holder)) = newest {
+            if holder.incarnation == self.plan.holder.incarnation {
+                self.epoch = number;
+                return self.resume(number);
+            }
+            if self.plan.running {
+                let reason =
+                    format!("epoch {number} has begun meanwhile, in process {} on {}", holder.pid, holder.host);
+                return self.done(Verdict::Superseded { reason });
+            }
+            if !self.passed {
+                self.state = State::Look(holder);
+                return;
+            }
+        }
+        self.go_on_to_claim();
+    }
+
+    fn go_on_to_claim(&mut self) {
+        self.epoch = self.epoch.max(self.history.highest_epoch() + 1);
+        self.state = State::Claim;
+    }
+
+    /// The same process asks again: after a conflict, or because the agent died and lives again.
+    fn resume(&mut self, number: u64) {
+        let epoch = self.history.epochs.get(&number);
+        let voided = epoch.and_then(|epoch| epoch.voided.clone());
+        if let Some(reason) = voided {
+            return self.refuse(format!("epoch {number} is void: {reason}"));
+        }
+        match epoch.and_then(|epoch| epoch.based.clone()) {
+            None => self.state = State::List,
+            Some(based) => {
+                self.state = State::Mark(Go {
+                    epoch: number,
+                    job_id: epoch.and_then(|epoch| epoch.claim.as_ref()?.job_id),
+                    base: based.base,
+                    reason: based.reason,
+                    candidates: Vec::new(),
+                    resumed: true,
+                });
+            }
+        }
+    }
+
+    /// Says why record and marker can't both be this cluster's.
+    fn ownership(&self, record: Option<&[Entry]>, marker: Option<&[Entry]>) -> Option<String> {
+        let cluster = &self.plan.cluster;
+        let of = |entries: Option<&[Entry]>| entries.map(|entries| History::read(entries));
+        let (record, marker) = (of(record), of(marker));
+        let names = |history: &History| (history.cluster.clone(), history.record_id);
+        if let Some((Some(other), _)) = record.as_ref().map(names).filter(|(name, _)| name.as_ref() != Some(cluster)) {
+            return Some(format!(
+                "the record belongs to cluster {other:?}, not to {cluster:?}: give each cluster its own record, or set \
+                 cluster.id = {other:?} if it is the same one"
+            ));
+        }
+        let (name, id) = names(marker.as_ref()?);
+        if name.as_ref() != Some(cluster) {
+            return Some(format!(
+                "the savepoint folder of {cluster:?} carries the marker of another cluster, {:?}: give this one another \
+                 cluster.id or savepoint.directory",
+                name.unwrap_or_default()
+            ));
+        }
+        let record_id = record.as_ref().map(names)?.1;
+        (record_id != id).then(|| {
+            format!(
+                "the savepoint folder of {cluster:?} carries the marker of another record of the same name: two clusters \
+                 share cluster.id and savepoint.directory. Give one of them another cluster.id"
+            )
+        })
+    }
+
+    fn claim(&self) -> Vec<Fact> {
+        let created = Fact::Created { cluster: self.plan.cluster.clone(), record_id: self.plan.new_record_id };
+        let claim = Fact::Claimed(Claim {
+            job_id: self.job_id(),
+            holder: self.plan.holder.clone(),
+            directories: self.plan.directories.clone(),
+        });
+        if self.new_record && self.history.record_id.is_none() { vec![created, claim] } else { vec![claim] }
+    }
+
+    fn job_id(&self) -> Option<JobId> {
+        match self.plan.job_ids {
+            JobIds::Derived => Some(JobId::derived(&self.plan.cluster, self.epoch)),
+            JobIds::Fixed(job_id) => Some(job_id),
+            JobIds::Flink => None,
+        }
+    }
+
+    fn list(&self) -> Effect {
+        let earlier = self.history.epochs.values().filter_map(|epoch| Some(&epoch.claim.as_ref()?.directories));
+        let mut directories = vec![self.plan.directories.clone()];
+        for one in earlier {
+            if !directories.contains(one) {
+                directories.push(one.clone());
+            }
+        }
+        let latest = self.history.newest_based(self.epoch);
+        let recorded =
+            latest.iter().flat_map(|(_, epoch, _)| epoch.saved.iter().map(|saved| saved.point.clone())).collect();
+        Effect::List { directories, recorded, adopt: latest.is_none() }
+    }
+
+    fn listed(&mut self, found: Vec<Found>) {
+        let highest =
+            found.iter().filter_map(|found| found.epoch.or_else(|| found.job_id?.epoch_of(&self.plan.cluster)));
+        let highest = highest.max().unwrap_or(0);
+        if highest >= self.epoch && self.tries < TRIES {
+            // Somebody whose claim is lost used this number: another one, so that no folder holds two histories.
+            self.epoch = highest + 1;
+            self.state = State::Claim;
+            return self.count_try();
+        }
+        self.found = found;
+        self.choose();
+    }
+
+    fn situation(&self) -> Situation {
+        Situation {
+            cluster: self.plan.cluster.clone(),
+            epoch: self.epoch,
+            history: self.history.clone(),
+            found: self.found.clone(),
+            explicit: self.plan.explicit.clone(),
+            fixed_job_id: if let JobIds::Fixed(job_id) = self.plan.job_ids { Some(job_id) } else { None },
+            policy: self.plan.policy,
+            broken: self.broken.clone(),
+            now: self.plan.now,
+        }
+    }
+
+    fn choose(&mut self) {
+        let choice = choose(&self.situation());
+        match &choice.decision {
+            Decision::Restore(point) => {
+                let point = point.clone();
+                self.state = State::Verify { choice, point };
+            }
+            Decision::Fresh => self.base(choice),
+            Decision::Hold | Decision::Refuse => {
+                let Choice { decision, reason, candidates, .. } = choice;
+                self.done(Verdict::No { decision, reason, candidates });
+            }
+        }
+    }
+
+    fn verified(&mut self, mut choice: Choice, point: PointRef, search: Search) {
+        let why = match search {
+            Search::Found(secured) => {
+                let checkpoint_id = secured.point.checkpoint_id.or(point.checkpoint_id);
+                choice.decision = Decision::Restore(PointRef { checkpoint_id, ..point });
+                return self.base(choice);
+            }
+            Search::Unreadable(reason) => {
+                return self
+                    .trouble(Trouble { reason: format!("{} can't be read: {reason}", point.path), passes: true });
+            }
+            Search::Nothing => "nothing is there".to_owned(),
+            Search::Broken(why) => why,
+        };
+        // A policy that allows older points may have to pass over several; each is looked at once.
+        if self.broken.insert(point.path.clone(), why).is_some() {
+            return self.refuse(format!("{} can't be used", point.path));
+        }
+        self.choose();
+    }
+
+    fn base(&mut self, choice: Choice) {
+        if self.plan.only_plan {
+            let go = self.go(&choice, false);
+            return self.done(Verdict::Go(go));
+        }
+        self.state = State::Base { choice };
+    }
+
+    fn based(&self, choice: &Choice) -> Based {
+        Based {
+            base: base_of(choice),
+            explicit: self.plan.explicit.as_deref().map(normalize),
+            consumed: choice.consumed,
+            seen: unattributed(&self.situation()),
+            reason: choice.reason.clone(),
+        }
+    }
+
+    fn go(&self, choice: &Choice, resumed: bool) -> Go {
+        Go {
+            epoch: self.epoch,
+            job_id: self.job_id(),
+            base: base_of(choice),
+            reason: choice.reason.clone(),
+            candidates: choice.candidates.clone(),
+            resumed,
+        }
+    }
+
+    fn again(&mut self) {
+        self.state = State::Load;
+        self.passed = false;
+        self.count_try();
+    }
+
+    fn count_try(&mut self) {
+        self.tries += 1;
+        if self.tries > TRIES {
+            self.done(Verdict::Later { reason: "others keep writing to the record".to_owned() });
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        let Trouble { reason, passes } = trouble;
+        if passes {
+            self.done(Verdict::Later { reason });
+        } else {
+            self.refuse(reason);
+        }
+    }
+
+    fn refuse(&mut self, reason: String) {
+        self.done(Verdict::No { decision: Decision::Refuse, reason, candidates: Vec::new() });
+    }
+
+    fn done(&mut self, verdict: Verdict) {
+        self.state = State::Done(verdict);
+    }
+}
+
+fn base_of(choice: &Choice) -> Option<PointRef> {
+    match &choice.decision {
+        Decision::Restore(point) => Some(point.clone()),
+        Decision::Fresh | Decision::Hold | Decision::Refuse => None,
+    }
+}

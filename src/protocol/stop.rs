@@ -1,0 +1,639 @@
+//! The stop as a state machine: signal → deadline → rung → savepoint → verify → record → release.
+//!
+//! One thing is under way at any time. [`Stop::next`] says what; whoever drives it does that, no longer than it says,
+//! and reports with [`Stop::on`]. The rungs: stop-with-savepoint; where Flink or the deadline does not allow that, the
+//! newest completed checkpoint. After a request for a savepoint there is no other request before the answer to the
+//! first was read: a second stop destroys the first (measured on Flink 1.20.5).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::entry::{Attempt, End, EndKind};
+use super::id::{Id, JobId, TriggerId};
+use super::outcome::StopOutcome;
+use super::point::{Format, PointRef, normalize};
+use super::time::{Deadline, Moment};
+
+/// How long one request to Flink, to the store or to the record may take.
+const REQUEST: Duration = Duration::from_secs(5);
+/// How long the note of a request may hold it up: whoever asked for the stop is told of it too.
+const NOTE: Duration = Duration::from_secs(1);
+/// How long at most a stop waits for a job whose tasks are not all running.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long after the savepoint the job may take to become terminal before the JobManager is ended all the same.
+const SETTLE: Duration = Duration::from_secs(2);
+/// Requests for a savepoint in one stop.
+const ATTEMPTS: u32 = 5;
+const LOOK_AGAIN: Duration = Duration::from_millis(150);
+const RETRY: Duration = Duration::from_millis(100);
+
+/// What a stop knows when it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The job; none if its id is not known yet.
+    pub job_id: Option<JobId>,
+    /// The directory URL that savepoints of this epoch go to.
+    pub target: String,
+    /// The savepoint's format.
+    pub format: Format,
+    /// Whether the maximum watermark is emitted first.
+    pub drain: bool,
+    /// The first sign of the stop.
+    pub began: Moment,
+    /// When it has to be over.
+    pub deadline: Deadline,
+    /// A request that somebody who died may have made already.
+    pub resume: Option<Attempt>,
+    /// What this stop's trigger ids are made from; random, so that no two stops share one.
+    pub seed: Id,
+    /// Whether the job was seen running in this epoch.
+    pub ran: bool,
+    /// Whether a checkpoint survives an ordinary end of the JobManager (`RETAIN_ON_CANCELLATION`).
+    pub checkpoints_survive: bool,
+}
+
+/// What a stop asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// List the jobs. Answer: [`Event::Jobs`].
+    ReadJobs,
+    /// Write the request down before it is made. Answer: [`Event::Noted`].
+    Note(Attempt),
+    /// Ask Flink for stop-with-savepoint. Answer: [`Event::Posted`].
+    Post(Attempt),
+    /// Read the request's result. Answer: [`Event::Polled`].
+    Poll(Attempt),
+    /// Look for the newest complete savepoint of this epoch that the record does not know. Answer: [`Event::Searched`].
+    Search,
+    /// Look at the savepoint that Flink named. Answer: [`Event::Searched`].
+    Verify(String),
+    /// Look for the newest complete checkpoint of this epoch. Answer: [`Event::Searched`].
+    FindCheckpoint,
+    /// Read how the job ended. Answer: [`Event::End`].
+    ReadEnd(JobId),
+    /// Write the end of this stop. Answer: [`Event::Recorded`].
+    Record(Ending),
+}
+
+/// What came of an [`Effect`], or what happened besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The jobs of the cluster.
+    Jobs(JobsReply),
+    /// The attempt is in the record, or could not be written (the stop goes on: whoever asked knows it too).
+    Noted,
+    /// Flink's answer to the request.
+    Posted(PostReply),
+    /// The request's result.
+    Polled(PollReply),
+    /// What storage holds.
+    Searched(Search),
+    /// How the job ended; none if Flink could not say.
+    End(Option<End>),
+    /// What the record said.
+    Recorded(RecordReply),
+    /// The JobManager's process has ended.
+    JobManagerGone,
+}
+
+/// Flink's list of jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobsReply {
+    /// All jobs.
+    Listed(Vec<Job>),
+    /// No answer that could be understood.
+    Unreachable(String),
+}
+
+/// One job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// Its state.
+    pub state: JobState,
+    /// Whether all of its tasks are running or finished. Job state `RUNNING` alone does not say so.
+    pub all_tasks_up: bool,
+    /// Whether any task is running or has finished.
+    pub any_task_up: bool,
+}
+
+/// Flink's `JobStatus`, as far as it makes a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JobState {
+    /// The JobMaster is not there yet.
+    Initializing,
+    /// Created, running, restarting, failing, cancelling: not at its end.
+    Active,
+    /// `FINISHED`.
+    Finished,
+    /// `CANCELED`.
+    Cancelled,
+    /// `FAILED`.
+    Failed,
+}
+
+impl JobState {
+    /// Whether the job will never run again.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Finished | Self::Cancelled | Self::Failed)
+    }
+}
+
+/// Flink's answer to the request for a savepoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PostReply {
+    /// 202.
+    Accepted,
+    /// No answer, or one that leaves open whether the request was taken. Repeating it is safe: same trigger id.
+    Lost(String),
+    /// The request was not taken and will not be.
+    Refused(String),
+}
+
+/// The result of a request for a savepoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PollReply {
+    /// Not there yet.
+    InProgress,
+    /// The savepoint lies there.
+    Completed(String),
+    /// It failed, says Flink.
+    Failed {
+        /// Flink's words.
+        reason: String,
+        /// Whether another attempt may go better.
+        transient: bool,
+    },
+    /// Flink does not know the trigger id (404).
+    Unknown,
+    /// No answer that could be understood.
+    Lost(String),
+}
+
+/// What a search in storage showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Search {
+    /// A complete point.
+    Found(Secured),
+    /// None, and the place could be read.
+    Nothing,
+    /// What is there is damaged.
+    Broken(String),
+    /// The place could not be read.
+    Unreadable(String),
+}
+
+/// A complete point in storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secured {
+    /// The point.
+    pub point: PointRef,
+    /// The job whose folder it is, where the folder tells.
+    pub job_id: Option<JobId>,
+    /// Bytes in its directory, where they were counted.
+    pub bytes: Option<u64>,
+    /// When it became complete, where that is known.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// The record's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordReply {
+    /// Durable.
+    Done,
+    /// Not written, or not known to be; to be tried again.
+    Failed(String),
+    /// A newer epoch holds the record.
+    Superseded(String),
+}
+
+/// What a stop writes at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// How it ended.
+    pub outcome: StopOutcome,
+    /// Why, in words.
+    pub reason: String,
+    /// The point that was saved, with the request that made it; without one it is a checkpoint.
+    pub saved: Option<(Secured, Option<Attempt>)>,
+    /// From the request to its completion.
+    pub took: Option<Duration>,
+    /// The job's own end, if it had come to one.
+    pub end: Option<End>,
+}
+
+/// Permission to end the JobManager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// How the stop ended.
+    pub outcome: StopOutcome,
+    /// Why, in words.
+    pub reason: String,
+    /// The point that was saved.
+    pub point: Option<PointRef>,
+    /// Whether the record says so too.
+    pub recorded: bool,
+    /// Whether the JobManager must get SIGKILL: an ordinary end would delete the checkpoint that counts.
+    pub kill: bool,
+}
+
+type Step = super::Step<Effect, Release>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Look,
+    Note(Attempt),
+    Post(Attempt),
+    Poll(Attempt),
+    Search { attempt: Attempt, reason: String, transient: bool },
+    Verify { attempt: Attempt, location: String },
+    FindCheckpoint { reason: String },
+    ReadEnd { job_id: JobId },
+    Record(Ending),
+    Settle(Release),
+    Done(Release),
+}
+
+/// One stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    plan: Plan,
+    state: State,
+    not_before: Moment,
+    look_until: Moment,
+    posted: Option<Moment>,
+    settle_until: Moment,
+    attempts: u32,
+    ran: bool,
+    gone: bool,
+}
+
+impl Stop {
+    /// Begins a stop. A request that somebody has made already is gone on with.
+    #[must_use]
+    pub fn begin(plan: Plan) -> Self {
+        let began = plan.began;
+        let look_until = patience(began, plan.deadline.cutoff());
+        let (state, attempts) = match plan.resume.clone() {
+            Some(attempt) => (State::Post(attempt), 1),
+            None => (State::Look, 0),
+        };
+        let ran = plan.ran;
+        Self {
+            plan,
+            state,
+            not_before: began,
+            look_until,
+            posted: None,
+            settle_until: began,
+            attempts,
+            ran,
+            gone: false,
+        }
+    }
+
+    /// The request that is under way, for whoever may have to go on with it.
+    #[must_use]
+    pub fn attempt(&self) -> Option<&Attempt> {
+        match &self.state {
+            State::Note(attempt) | State::Post(attempt) | State::Poll(attempt) => Some(attempt),
+            State::Search { attempt, .. } | State::Verify { attempt, .. } => Some(attempt),
+            State::Look
+            | State::FindCheckpoint { .. }
+            | State::ReadEnd { .. }
+            | State::Record(_)
+            | State::Settle(_)
+            | State::Done(_) => None,
+        }
+    }
+
+    /// Moves the deadline: somebody said more exactly, or shorter, when the container is killed.
+    pub fn set_deadline(&mut self, deadline: Deadline) {
+        self.plan.deadline = deadline;
+        self.look_until = self.look_until.min(deadline.cutoff());
+    }
+
+    /// What to do now.
+    pub fn next(&mut self, now: Moment) -> Step {
+        self.leave_what_is_hopeless(now);
+        if let State::Done(release) = &self.state {
+            return Step::Done(release.clone());
+        }
+        if now < self.not_before {
+            let wake = if matches!(self.state, State::Record(_)) {
+                self.not_before
+            } else {
+                self.not_before.min(self.limit(now))
+            };
+            if now < wake {
+                return Step::Wait(wake);
+            }
+        }
+        let effect = match &self.state {
+            State::Look | State::Settle(_) => Effect::ReadJobs,
+            State::Note(attempt) => Effect::Note(attempt.clone()),
+            State::Post(attempt) => Effect::Post(attempt.clone()),
+            State::Poll(attempt) => Effect::Poll(attempt.clone()),
+            State::Search { .. } => Effect::Search,
+            State::Verify { location, .. } => Effect::Verify(location.clone()),
+            State::FindCheckpoint { .. } => Effect::FindCheckpoint,
+            State::ReadEnd { job_id } => Effect::ReadEnd(*job_id),
+            State::Record(ending) => Effect::Record(ending.clone()),
+            State::Done(release) => return Step::Done(release.clone()),
+        };
+        if matches!(effect, Effect::Post(_)) {
+            self.posted.get_or_insert(now);
+        }
+        Step::Do { effect, until: self.until(now) }
+    }
+
+    /// States that need Flink end with the cutoff, or with the JobManager's process.
+    fn leave_what_is_hopeless(&mut self, now: Moment) {
+        let late = now >= self.plan.deadline.cutoff();
+        if !late && !self.gone {
+            return;
+        }
+        let reason = if self.gone { "the JobManager's process has ended" } else { "the deadline's reserve has begun" };
+        match &self.state {
+            State::Look | State::ReadEnd { .. } => self.find_checkpoint(now, reason.to_owned()),
+            // Not asked for yet, so nothing can have come of it.
+            State::Note(_) => self.find_checkpoint(now, reason.to_owned()),
+            State::Post(attempt) | State::Poll(attempt) => {
+                let attempt = attempt.clone();
+                self.search(now, attempt, reason.to_owned(), false);
+            }
+            State::Settle(release) => self.state = State::Done(release.clone()),
+            State::Record(ending) if now >= self.plan.deadline.record_until() => {
+                self.state = State::Done(self.release(ending, false));
+            }
+            State::Search { .. }
+            | State::Verify { .. }
+            | State::FindCheckpoint { .. }
+            | State::Record(_)
+            | State::Done(_) => {}
+        }
+    }
+
+    /// When the present state is given up.
+    fn limit(&self, now: Moment) -> Moment {
+        let deadline = self.plan.deadline;
+        match self.state {
+            State::Record(_) => deadline.record_until(),
+            _ if now >= deadline.cutoff() => deadline.record_until(),
+            State::Settle(_) => self.settle_until.min(deadline.cutoff()),
+            _ => deadline.cutoff(),
+        }
+    }
+
+    fn until(&self, now: Moment) -> Moment {
+        let slice = if now >= self.plan.deadline.cutoff() && !matches!(self.state, State::Record(_)) {
+            // Searching, finding and verifying together leave a part of the reserve to the record.
+            self.plan.deadline.reserve / 8
+        } else if matches!(self.state, State::Note(_)) {
+            NOTE
+        } else {
+            REQUEST
+        };
+        now.plus(slice).min(self.limit(now))
+    }
+
+    /// Takes in what happened. An answer to something that is no longer awaited is ignored.
+    pub fn on(&mut self, event: Event, now: Moment) {
+        if event == Event::JobManagerGone {
+            self.gone = true;
+            return;
+        }
+        match (self.state.clone(), event) {
+            (State::Look, Event::Jobs(reply)) => self.looked(reply, now),
+            (State::Note(attempt), Event::Noted) => self.go(now, State::Post(attempt)),
+            (State::Post(attempt), Event::Posted(reply)) => self.was_posted(attempt, reply, now),
+            (State::Poll(attempt), Event::Polled(reply)) => self.polled(attempt, reply, now),
+            (State::Search { attempt, reason, transient }, Event::Searched(search)) => match search {
+                Search::Found(secured) => {
+                    self.save(now, secured, Some(attempt), "found complete in the target directory")
+                }
+                Search::Nothing if transient && self.attempts < ATTEMPTS => {
+                    self.look_until = patience(now, self.plan.deadline.cutoff());
+                    self.pause(now, LOOK_AGAIN, State::Look);
+                }
+                Search::Nothing => self.find_checkpoint(now, reason),
+                Search::Broken(why) | Search::Unreadable(why) => self.find_checkpoint(now, format!("{reason}; {why}")),
+            },
+            (State::Verify { attempt, location }, Event::Searched(search)) => match search {
+                Search::Found(secured) => self.save(now, secured, Some(attempt), "taken by Flink and whole"),
+                Search::Nothing => self.find_checkpoint(now, format!("Flink named {location}, but nothing is there")),
+                Search::Broken(why) => {
+                    self.find_checkpoint(now, format!("Flink named {location}, but it is not whole: {why}"))
+                }
+                // Flink wrote it and says so; that our own look failed makes it no worse. The next start looks again.
+                Search::Unreadable(why) => {
+                    let point = PointRef { path: normalize(&location), checkpoint_id: None, epoch: None };
+                    let secured = Secured { point, job_id: Some(attempt.job_id), bytes: None, completed_at: None };
+                    self.save(now, secured, Some(attempt), &format!("taken by Flink; not looked at: {why}"));
+                }
+            },
+            (State::FindCheckpoint { reason }, Event::Searched(search)) => self.found_checkpoint(reason, search, now),
+            (State::ReadEnd { job_id }, Event::End(end)) => self.ended(job_id, end, now),
+            (State::Record(ending), Event::Recorded(reply)) => self.recorded(&ending, reply, now),
+            (State::Settle(release), Event::Jobs(reply)) => {
+                let settled = match reply {
+                    JobsReply::Listed(jobs) => self.pick(&jobs).is_none_or(|job| job.state.is_terminal()),
+                    JobsReply::Unreachable(_) => true,
+                };
+                if settled || now >= self.settle_until {
+                    self.state = State::Done(release);
+                } else {
+                    self.pause(now, Duration::from_millis(20), State::Settle(release));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn looked(&mut self, reply: JobsReply, now: Moment) {
+        let jobs = match reply {
+            JobsReply::Listed(jobs) => jobs,
+            JobsReply::Unreachable(why) if !self.ran => {
+                return self.find_checkpoint(now, format!("Flink was not up yet ({why})"));
+            }
+            JobsReply::Unreachable(why) => return self.look_again(now, &format!("Flink does not answer ({why})")),
+        };
+        let Some(job) = self.pick(&jobs) else {
+            return if jobs.len() > 1 {
+                let count = jobs.len();
+                self.find_checkpoint(
+                    now,
+                    format!("the cluster runs {count} jobs, and none of them is known to be ours"),
+                )
+            } else if self.ran {
+                self.look_again(now, "Flink lists no job")
+            } else {
+                self.find_checkpoint(now, "the job was not submitted yet".to_owned())
+            };
+        };
+        self.ran |= job.any_task_up;
+        if job.state.is_terminal() {
+            self.go(now, State::ReadEnd { job_id: job.id });
+        } else if job.state == JobState::Active && job.all_tasks_up {
+            self.attempts += 1;
+            self.go(now, State::Note(self.new_attempt(job.id)));
+        } else if self.ran {
+            self.look_again(now, "not all tasks of the job are running");
+        } else {
+            self.find_checkpoint(now, "the job had not begun to work yet".to_owned());
+        }
+    }
+
+    fn new_attempt(&self, job_id: JobId) -> Attempt {
+        Attempt {
+            job_id,
+            trigger_id: TriggerId::nth(self.plan.seed, self.attempts),
+            target: self.plan.target.clone(),
+            format: self.plan.format,
+            drain: self.plan.drain,
+        }
+    }
+
+    fn pick(&self, jobs: &[Job]) -> Option<Job> {
+        let ours = self.plan.job_id.or(self.attempt().map(|attempt| attempt.job_id));
+        let named = jobs.iter().find(|job| Some(job.id) == ours);
+        let only = if let [job] = jobs { Some(job) } else { None };
+        named.or(only).cloned()
+    }
+
+    fn look_again(&mut self, now: Moment, reason: &str) {
+        if now >= self.look_until {
+            self.find_checkpoint(now, reason.to_owned());
+        } else {
+            self.pause(now, LOOK_AGAIN, State::Look);
+        }
+    }
+
+    fn was_posted(&mut self, attempt: Attempt, reply: PostReply, now: Moment) {
+        match reply {
+            PostReply::Accepted => self.go(now, State::Poll(attempt)),
+            PostReply::Lost(_) => self.pause(now, RETRY, State::Post(attempt)),
+            PostReply::Refused(reason) => self.search(now, attempt, reason, false),
+        }
+    }
+
+    fn polled(&mut self, attempt: Attempt, reply: PollReply, now: Moment) {
+        match reply {
+            PollReply::InProgress => {
+                // A twentieth of what it took so far: prompt when it is quick, light when it is slow.
+                let so_far = now.since(self.posted.unwrap_or(now));
+                let pause = (so_far / 20).clamp(Duration::from_millis(10), Duration::from_millis(250));
+                self.pause(now, pause, State::Poll(attempt));
+            }
+            PollReply::Completed(location) => self.go(now, State::Verify { attempt, location }),
+            PollReply::Failed { reason, transient } => self.search(now, attempt, reason, transient),
+            PollReply::Unknown => {
+                let reason = "Flink does not know the request any more".to_owned();
+                self.search(now, attempt, reason, true);
+            }
+            PollReply::Lost(_) => self.pause(now, RETRY, State::Poll(attempt)),
+        }
+    }
+
+    fn found_checkpoint(&mut self, reason: String, search: Search, now: Moment) {
+        let (outcome, reason, saved) = match search {
+            Search::Found(secured) => {
+                let reason = format!("no final savepoint: {reason}; the newest completed checkpoint is kept");
+                (StopOutcome::Checkpoint, reason, Some((secured, None)))
+            }
+            Search::Nothing if self.ran => {
+                (StopOutcome::Nothing, format!("{reason}; no checkpoint was completed either"), None)
+            }
+            Search::Nothing => (StopOutcome::Unchanged, reason, None),
+            Search::Broken(why) | Search::Unreadable(why) => (StopOutcome::Nothing, format!("{reason}; {why}"), None),
+        };
+        self.go(now, State::Record(Ending { outcome, reason, saved, took: None, end: None }));
+    }
+
+    fn ended(&mut self, job_id: JobId, end: Option<End>, now: Moment) {
+        let Some(end) = end else {
+            return self.find_checkpoint(now, format!("job {job_id} had ended, and Flink does not say how"));
+        };
+        if let (EndKind::Stopped, Some(point)) = (end.how, &end.savepoint)
+            && self.attempts > 0
+            && point.path.starts_with(&normalize(&self.plan.target))
+        {
+            // The answer to our own request got lost, and this is what came of it.
+            let secured = Secured { point: point.clone(), job_id: Some(job_id), bytes: None, completed_at: None };
+            return self.save(
+                now,
+                secured,
+                Some(self.new_attempt(job_id)),
+                "named by Flink as the job's last savepoint",
+            );
+        }
+        let reason = format!("the job had {} before the stop began", end.how.as_str());
+        self.go(
+            now,
+            State::Record(Ending { outcome: StopOutcome::Ended, reason, saved: None, took: None, end: Some(end) }),
+        );
+    }
+
+    fn save(&mut self, now: Moment, secured: Secured, attempt: Option<Attempt>, reason: &str) {
+        let took = self.posted.map(|posted| now.since(posted));
+        let saved = Some((secured, attempt));
+        let ending = Ending { outcome: StopOutcome::Savepoint, reason: reason.to_owned(), saved, took, end: None };
+        self.go(now, State::Record(ending));
+    }
+
+    fn recorded(&mut self, ending: &Ending, reply: RecordReply, now: Moment) {
+        match reply {
+            RecordReply::Done => {
+                let release = self.release(ending, true);
+                self.settle_until = now.plus(SETTLE);
+                let settles = ending.outcome == StopOutcome::Savepoint && !self.gone;
+                self.go(now, if settles { State::Settle(release) } else { State::Done(release) });
+            }
+            RecordReply::Failed(_) => self.pause(now, RETRY, State::Record(ending.clone())),
+            RecordReply::Superseded(reason) => {
+                let mut release = self.release(ending, false);
+                release.outcome = StopOutcome::Superseded;
+                release.reason = reason;
+                self.go(now, State::Done(release));
+            }
+        }
+    }
+
+    fn release(&self, ending: &Ending, recorded: bool) -> Release {
+        Release {
+            outcome: ending.outcome,
+            reason: ending.reason.clone(),
+            point: ending.saved.as_ref().map(|(secured, _)| secured.point.clone()),
+            recorded,
+            kill: !self.plan.checkpoints_survive
+                && matches!(ending.outcome, StopOutcome::Checkpoint | StopOutcome::Nothing),
+        }
+    }
+
+    fn search(&mut self, now: Moment, attempt: Attempt, reason: String, transient: bool) {
+        self.go(now, State::Search { attempt, reason, transient });
+    }
+
+    fn find_checkpoint(&mut self, now: Moment, reason: String) {
+        self.go(now, State::FindCheckpoint { reason });
+    }
+
+    fn go(&mut self, now: Moment, state: State) {
+        self.pause(now, Duration::ZERO, state);
+    }
+
+    fn pause(&mut self, now: Moment, pause: Duration, state: State) {
+        self.not_before = now.plus(pause);
+        self.state = state;
+    }
+}
+
+fn patience(now: Moment, cutoff: Moment) -> Moment {
+    now.plus(PATIENCE.min(cutoff.since(now) / 2))
+}
+
+#[cfg(test)]
+mod tests;

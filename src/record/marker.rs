@@ -1,0 +1,78 @@
+//! The marker: copies, in the cluster's savepoint folder, of the entries that must not be lost with the record.
+//!
+//! `<savepoint directory>/<cluster>/marker/cluster.json` says whose the folder is; `<epoch>-<fact>.json` beside it say
+//! what each epoch restored from and how its job ended. All are created once and never changed, and together they are
+//! enough to go on when the record is gone.
+
+use super::objects::{create, read};
+use super::{Append, Error};
+use crate::protocol::entry::{Entry, Fact};
+use crate::storage::Place;
+
+const FOLDER: &str = "marker";
+const CLUSTER: &str = "cluster.json";
+
+/// The marker of one cluster.
+#[derive(Debug, Clone)]
+pub struct Marker {
+    folder: Place,
+}
+
+impl Marker {
+    /// The marker in this cluster's savepoint folder.
+    #[must_use]
+    pub fn of(cluster_folder: &Place) -> Self {
+        Self { folder: cluster_folder.join(FOLDER) }
+    }
+
+    /// Reads it; none if it is proven absent.
+    ///
+    /// # Errors
+    /// If any of it can't be read.
+    pub async fn load(&self) -> Result<Option<Vec<Entry>>, Error> {
+        let (_, mut names) = self.folder.children().await?;
+        names.retain(|name| name.ends_with(".json"));
+        // The cluster itself first, then epoch by epoch; within one the order makes no difference.
+        names.sort_by_key(|name| (epoch(name), name.clone()));
+        let mut entries = Vec::new();
+        for name in &names {
+            entries.push(read(&self.folder.join(name)).await?);
+        }
+        Ok((!entries.is_empty()).then_some(entries))
+    }
+
+    /// Copies an entry, if it is one that must not be lost. What is there already stays.
+    ///
+    /// # Errors
+    /// If the store does not take it.
+    pub async fn keep(&self, entry: &Entry) -> Result<(), Error> {
+        let Some(name) = name(entry) else { return Ok(()) };
+        match create(&self.folder.join(&name), entry).await? {
+            Append::Done | Append::Conflict => Ok(()),
+        }
+    }
+}
+
+fn name(entry: &Entry) -> Option<String> {
+    let kind = match entry.fact {
+        Fact::Created { .. } => return Some(CLUSTER.to_owned()),
+        Fact::Claimed(_) => "claimed",
+        Fact::Based(_) => "based",
+        Fact::Voided { .. } => "voided",
+        Fact::Ended(_) => "ended",
+        Fact::Progressed { .. }
+        | Fact::Confirmed { .. }
+        | Fact::Attempted(_)
+        | Fact::Saved(_)
+        | Fact::Stopped { .. }
+        | Fact::Pinned { .. }
+        | Fact::Unpinned
+        | Fact::FreshAllowed
+        | Fact::Unknown => return None,
+    };
+    Some(format!("{}-{kind}.json", entry.epoch))
+}
+
+fn epoch(name: &str) -> u64 {
+    name.split_once('-').and_then(|(epoch, _)| epoch.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,66 @@
+//! The record as objects that are only ever created: `<record>/<number>.json`, numbered from 1 without gaps.
+//!
+//! Creating number n + 1 after reading up to n is the compare-and-swap: exactly one writer can.
+
+use object_store::{ObjectStoreExt as _, PutMode};
+
+use super::{Append, Error, Snapshot};
+use crate::protocol::entry::Entry;
+use crate::storage::Place;
+
+#[derive(Debug, Clone)]
+pub(super) struct Objects {
+    folder: Place,
+}
+
+impl Objects {
+    pub(super) fn open(url: &str) -> Result<Self, Error> {
+        Ok(Self { folder: Place::of(url)? })
+    }
+
+    pub(super) async fn load(&self) -> Result<Snapshot, Error> {
+        let mut snapshot = Snapshot::default();
+        let (_, objects) = self.folder.children().await?;
+        let mut numbers: Vec<u64> = objects.iter().filter_map(|name| number(name)).collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            snapshot.entries.push(read(&self.folder.join(&name(number))).await?);
+            snapshot.head = number;
+        }
+        Ok(snapshot)
+    }
+
+    pub(super) async fn append(&self, number: u64, entry: &Entry) -> Result<Append, Error> {
+        create(&self.folder.join(&name(number)), entry).await
+    }
+}
+
+fn name(number: u64) -> String {
+    format!("{number:012}.json")
+}
+
+fn number(name: &str) -> Option<u64> {
+    name.strip_suffix(".json")?.parse().ok()
+}
+
+/// Reads an entry.
+pub(super) async fn read(place: &Place) -> Result<Entry, Error> {
+    let bytes = async { place.store.get(&place.path).await?.bytes().await };
+    let bytes = bytes.await.map_err(|source| place.error(source))?;
+    serde_json::from_slice(&bytes).map_err(|source| Error::Damaged { url: place.url.clone(), source })
+}
+
+/// Creates an entry where none is.
+pub(super) async fn create(place: &Place, entry: &Entry) -> Result<Append, Error> {
+    let mut text = serde_json::to_vec(entry).map_err(|source| Error::Damaged { url: place.url.clone(), source })?;
+    text.push(b'\n');
+    match place.store.put_opts(&place.path, text.into(), PutMode::Create.into()).await {
+        Ok(_) => Ok(Append::Done),
+        // The reply to a first try may have been lost: then the object is ours.
+        Err(object_store::Error::AlreadyExists { .. }) if read(place).await?.write_id == entry.write_id => {
+            Ok(Append::Done)
+        }
+        Err(object_store::Error::AlreadyExists { .. }) => Ok(Append::Conflict),
+        Err(source) => Err(place.error(source).into()),
+    }
+}

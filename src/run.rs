@@ -1,0 +1,378 @@
+//! `run`: the hands. Stands before the entrypoint as its parent, starts it only when the agent has decided, and keeps
+//! SIGTERM from it until the final state is durable.
+
+mod alone;
+mod child;
+mod embedded;
+mod gate;
+mod hold;
+mod line;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::signal::Signal as Kill;
+use tokio::sync::{mpsc, watch};
+
+use crate::api::{ClaimReply, ClaimRequest, Exited, Finish, ReleaseOrder, StopRequest};
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::protocol::entry::Attempt;
+use crate::protocol::time::{Deadline, Moment};
+use crate::signals::{Signal, Signals};
+use crate::{holder, http, random};
+use child::Entrypoint;
+use embedded::Embedded;
+use hold::{Force, Held};
+use line::News;
+
+/// What `run` does when Flink may not start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnRefusal {
+    /// Stay alive, not ready, and ask again: no crash loop burns the kubelet's back-off.
+    Wait,
+    /// End with an exit code.
+    Exit,
+}
+
+/// What `run` is told.
+#[derive(Debug)]
+pub struct Options {
+    /// The entrypoint's command line.
+    pub argv: Vec<String>,
+    /// Where the agent listens.
+    pub socket: PathBuf,
+    /// What to do when Flink may not start.
+    pub on_refusal: OnRefusal,
+    /// The command line of an agent of its own, where there is no sidecar.
+    pub agent: Option<Vec<String>>,
+}
+
+/// How long the agent is looked for before `run` finishes a stop alone.
+const WITHOUT_AGENT: Duration = Duration::from_secs(1);
+/// How long a stopping agent may be silent before it counts as dead. It shows a sign of life each second.
+const SILENCE: Duration = Duration::from_secs(5);
+/// How long the entrypoint may take to end after the job came to its own end.
+const OWN_END: Duration = Duration::from_secs(30);
+
+/// Runs the entrypoint to its end.
+///
+/// # Errors
+/// If the process can't do its duties: become a reaper, start its agent.
+pub async fn run(options: Options, mut signals: Signals) -> anyhow::Result<Exit> {
+    child::become_reaper();
+    let clock = Clock::start();
+    let mut embedded = match &options.agent {
+        Some(argv) => Some(Embedded::start(argv.clone())?),
+        None => None,
+    };
+    let exit = supervised(&options, &mut signals, clock, &mut embedded).await;
+    if let Some(embedded) = embedded {
+        embedded.end(&mut signals).await;
+    }
+    exit
+}
+
+async fn supervised(
+    options: &Options,
+    signals: &mut Signals,
+    clock: Clock,
+    embedded: &mut Option<Embedded>,
+) -> anyhow::Result<Exit> {
+    let setup = match gate::learn(&options.argv) {
+        Ok(setup) => setup,
+        Err(error) => {
+            tracing::error!(reason = error, "Flink's configuration can't be read");
+            return Ok(Exit::Configuration);
+        }
+    };
+    let claim =
+        ClaimRequest { holder: holder::current(random::id()), argv: options.argv.clone(), setup, running: false };
+    let gate = gate::pass(&options.socket, &claim, options.on_refusal);
+    let (argv, finish) = match gate::until_signal(gate, signals, embedded).await? {
+        gate::Passed::Go(argv, finish) => (argv, finish),
+        gate::Passed::End(exit) => return Ok(exit),
+    };
+    let entrypoint = match Entrypoint::start(&argv) {
+        Ok(entrypoint) => entrypoint,
+        Err(error) => {
+            tracing::error!(command = argv.first(), %error, "the entrypoint can't be started");
+            return Ok(Exit::Child(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }));
+        }
+    };
+    let (news, heard) = mpsc::unbounded_channel();
+    let claim = ClaimRequest { running: true, ..claim };
+    let line = tokio::task::spawn_local(line::follow(options.socket.clone(), claim, finish.epoch, news.clone()));
+    let supervision = Supervision {
+        socket: options.socket.clone(),
+        clock,
+        entrypoint,
+        finish,
+        news,
+        connected: true,
+        attempt: None,
+        held: None,
+        heard_at: clock.now(),
+        release: None,
+        kill_at: None,
+        alone: false,
+        gone: watch::Sender::new(false),
+    };
+    let exit = supervision.to_the_end(signals, heard, embedded).await;
+    line.abort();
+    Ok(exit)
+}
+
+struct Supervision {
+    socket: PathBuf,
+    clock: Clock,
+    entrypoint: Entrypoint,
+    finish: Finish,
+    news: mpsc::UnboundedSender<News>,
+    connected: bool,
+    /// The request for a savepoint that the agent has made or is about to make.
+    attempt: Option<Attempt>,
+    /// The stop that a signal began.
+    held: Option<Held>,
+    heard_at: Moment,
+    release: Option<ReleaseOrder>,
+    kill_at: Option<Moment>,
+    /// The agent is not waited for any more.
+    alone: bool,
+    gone: watch::Sender<bool>,
+}
+
+impl Supervision {
+    async fn to_the_end(
+        mut self,
+        signals: &mut Signals,
+        mut heard: mpsc::UnboundedReceiver<News>,
+        embedded: &mut Option<Embedded>,
+    ) -> Exit {
+        let status = loop {
+            let wake = self.wake();
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Signal::Stop(name) => self.asked_to_stop(name),
+                    Signal::Other(number) => self.entrypoint.pass_on(number),
+                    Signal::Child => {
+                        let ended = child::reap();
+                        if let Some(embedded) = embedded {
+                            embedded.see(&ended, self.held.is_some());
+                        }
+                        if let Some(status) = self.entrypoint.end_among(&ended) {
+                            break status;
+                        }
+                    }
+                },
+                Some(news) = heard.recv() => self.hear(news),
+                () = tokio::time::sleep_until(self.clock.instant(wake.unwrap_or(Moment(0)))), if wake.is_some() => {}
+            }
+            self.do_what_is_due();
+        };
+        self.gone.send_replace(true);
+        self.entrypoint.end_what_is_left();
+        self.report(status.exited()).await;
+        match (&self.held, &self.release) {
+            (Some(_), _) => Exit::Terminated,
+            (None, Some(ReleaseOrder { exit: Some(code), .. })) => Exit::Child(*code),
+            (None, _) => status.exit(),
+        }
+    }
+
+    fn asked_to_stop(&mut self, signal: &'static str) {
+        let now = self.clock.now();
+        if let Some(held) = &self.held {
+            let left = held.deadline.at.since(now);
+            tracing::info!(signal, ?left, "a stop is under way already");
+            return;
+        }
+        let deadline = Deadline::after(
+            now,
+            Duration::from_millis(self.finish.grace_ms),
+            Duration::from_millis(self.finish.reserve_ms),
+        );
+        tracing::info!(signal, grace_ms = self.finish.grace_ms, "holding the signal until the final state is durable");
+        self.held = Some(Held { began: now, deadline, agent_until: now.plus(WITHOUT_AGENT) });
+        self.heard_at = now;
+        let (socket, news, clock) = (self.socket.clone(), self.news.clone(), self.clock);
+        tokio::task::spawn_local(async move {
+            let limit = now.plus(WITHOUT_AGENT);
+            loop {
+                let since_ms = u64::try_from(clock.now().since(now).as_millis()).unwrap_or(u64::MAX);
+                let asked =
+                    http::call::<serde_json::Value>(&socket, "POST", "/v1/stop", &StopRequest { since_ms }).await;
+                match asked {
+                    Ok(_) => return,
+                    Err(error) if clock.now() >= limit => {
+                        let _ = news.send(News::Unreachable(crate::report::chain(&error)));
+                        return;
+                    }
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
+            }
+        });
+    }
+
+    fn hear(&mut self, news: News) {
+        self.heard_at = self.clock.now();
+        match news {
+            News::Orders(orders) => {
+                self.connected = true;
+                if orders.attempt.is_some() {
+                    self.attempt = orders.attempt;
+                }
+                if let Some(release) = orders.release.filter(|_| !self.alone) {
+                    self.let_go(release);
+                }
+            }
+            News::SignOfLife => {}
+            News::Lost(reason) => {
+                self.connected = false;
+                tracing::warn!(reason, "the agent is gone");
+                if self.held.as_ref().is_some_and(|held| self.clock.now() >= held.agent_until) {
+                    self.finish_alone();
+                }
+            }
+            News::Unreachable(reason) => {
+                tracing::warn!(reason, "the agent can't be asked to stop");
+                self.finish_alone();
+            }
+            News::Superseded(reason) => {
+                let reason = format!("this epoch is over: {reason}");
+                self.let_go(ReleaseOrder { kill: true, exit: Some(Exit::Later.code()), outcome: None, reason });
+            }
+            News::ReleasedAlone(release) => self.let_go(release),
+        }
+    }
+
+    /// The agent died: what it began, `run` goes on with, under the same trigger id.
+    fn finish_alone(&mut self) {
+        let Some(held) = self.held.as_ref().filter(|_| self.release.is_none() && !self.alone) else { return };
+        self.alone = true;
+        tracing::warn!("finishing the stop without the agent");
+        let stop = alone::finish(
+            self.finish.clone(),
+            self.attempt.clone(),
+            (held.began, held.deadline),
+            self.clock,
+            self.gone.subscribe(),
+        );
+        let news = self.news.clone();
+        tokio::task::spawn_local(async move {
+            let _ = news.send(News::ReleasedAlone(stop.await));
+        });
+    }
+
+    fn let_go(&mut self, release: ReleaseOrder) {
+        if self.release.is_some() {
+            return;
+        }
+        tracing::info!(reason = release.reason, kill = release.kill, "ending the entrypoint");
+        self.entrypoint.signal(if release.kill { Kill::SIGKILL } else { Kill::SIGTERM });
+        self.kill_at = Some(match &self.held {
+            Some(held) => held.deadline.kill_at(),
+            None => self.clock.now().plus(OWN_END),
+        });
+        self.release = Some(release);
+    }
+
+    fn wake(&self) -> Option<Moment> {
+        let silent =
+            (self.held.is_some() && self.release.is_none() && !self.alone).then(|| self.heard_at.plus(SILENCE));
+        let lost = self.held.as_ref().filter(|_| !self.connected && !self.alone && self.release.is_none());
+        let forced = self.held.as_ref().and_then(|held| held.next_force(self.release.is_some()));
+        let wakes = [silent, lost.map(|held| held.agent_until), forced, self.kill_at];
+        wakes.into_iter().flatten().min()
+    }
+
+    fn do_what_is_due(&mut self) {
+        let now = self.clock.now();
+        if let Some(held) = &self.held {
+            match held.force(now, self.release.is_some()) {
+                Some(Force::Kill) => return self.kill(now),
+                Some(Force::Terminate) => {
+                    let reason = "the deadline's reserve is running out and nobody has released the JobManager";
+                    return self.let_go(ReleaseOrder {
+                        kill: false,
+                        exit: None,
+                        outcome: None,
+                        reason: reason.to_owned(),
+                    });
+                }
+                None => {}
+            }
+            let silent = now >= self.heard_at.plus(SILENCE);
+            let lost = !self.connected && now >= held.agent_until;
+            if silent || lost {
+                self.finish_alone();
+            }
+        }
+        if self.kill_at.is_some_and(|at| now >= at) {
+            self.kill(now);
+        }
+    }
+
+    fn kill(&mut self, now: Moment) {
+        tracing::warn!("the entrypoint has not ended in time; killing it");
+        self.entrypoint.signal(Kill::SIGKILL);
+        // Once more in a while, should it be in an uninterruptible sleep now.
+        self.kill_at = Some(now.plus(Duration::from_secs(1)));
+        if let Some(held) = &mut self.held {
+            held.deadline.at = now.plus(Duration::from_secs(60));
+        }
+    }
+
+    async fn report(&self, exited: Exited) {
+        let told = http::call::<serde_json::Value>(&self.socket, "POST", "/v1/exited", &exited);
+        if !matches!(tokio::time::timeout(Duration::from_millis(500), told).await, Ok(Ok(_))) {
+            tracing::debug!("the agent was not told of the entrypoint's end");
+        }
+    }
+}
+
+/// The answer to a claim, as far as `run` is concerned.
+fn go(reply: ClaimReply) -> Result<(Vec<String>, Finish), ClaimReply> {
+    match reply {
+        ClaimReply::Go { argv, finish, .. } => Ok((argv, *finish)),
+        other => Err(other),
+    }
+}
+
+/// Reads Flink's own configuration, as a start would.
+///
+/// # Errors
+/// In words, if it is there and can't be read.
+pub fn learn(argv: &[String]) -> Result<crate::flink::setup::Setup, String> {
+    gate::learn(argv)
+}
+
+impl Options {
+    /// With an agent of its own, for use without Kubernetes. Its sockets lie in a directory that only this user has,
+    /// unless the configuration names other places.
+    ///
+    /// # Errors
+    /// If that directory can't be made.
+    pub fn with_agent(
+        argv: Vec<String>,
+        config: &crate::config::Config,
+        on_refusal: OnRefusal,
+        settings: &crate::cli::Settings,
+    ) -> anyhow::Result<Self> {
+        let mut agent = vec![std::env::current_exe()?.display().to_string()];
+        agent.push("agent".to_owned());
+        agent.extend(settings.to_args());
+        let mut socket = config.socket.clone();
+        if config.socket == Path::new(crate::config::DEFAULT_SOCKET) {
+            let directory = embedded::directory(&agent_name(config))?;
+            socket = directory.join("run.sock");
+            agent.extend(["--set".to_owned(), format!("socket={}", socket.display())]);
+            agent.extend(["--set".to_owned(), format!("control_socket={}", directory.join("control.sock").display())]);
+        }
+        Ok(Self { argv, socket, on_refusal, agent: Some(agent) })
+    }
+}
+
+fn agent_name(config: &crate::config::Config) -> String {
+    crate::config::default_cluster_id(config.record.as_str())
+}

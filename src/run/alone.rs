@@ -1,0 +1,62 @@
+//! Finishing a stop without the agent: the same stop, without record. The next start finds the savepoint in storage.
+
+use tokio::sync::watch;
+
+use crate::api::{Finish, ReleaseOrder};
+use crate::clock::Clock;
+use crate::flink::Flink;
+use crate::protocol::entry::Attempt;
+use crate::protocol::stop::{Plan, Stop};
+use crate::protocol::time::{Deadline, Moment};
+use crate::{random, report, stop};
+
+pub(super) async fn finish(
+    finish: Finish,
+    resume: Option<Attempt>,
+    (began, deadline): (Moment, Deadline),
+    clock: Clock,
+    gone: watch::Receiver<bool>,
+) -> ReleaseOrder {
+    let flink = match Flink::new(&finish.flink_url) {
+        Ok(flink) => flink,
+        Err(error) => {
+            return ReleaseOrder { kill: false, exit: None, outcome: None, reason: report::chain(&error) };
+        }
+    };
+    let job_id = resume.as_ref().map(|attempt| attempt.job_id).or(finish.job_id);
+    // Nobody else can tell any more whether checkpoints survive an ordinary end.
+    let retains = match job_id {
+        Some(job_id) => {
+            let asked = tokio::time::timeout(std::time::Duration::from_secs(1), flink.retains_checkpoints(job_id));
+            asked.await.ok().and_then(Result::ok).flatten()
+        }
+        None => None,
+    };
+    let plan = Plan {
+        job_id,
+        target: finish.target.clone(),
+        format: finish.format,
+        drain: finish.drain,
+        began,
+        deadline,
+        resume,
+        seed: random::id(),
+        // What ran is not known here; taking it for granted only means to look more patiently.
+        ran: true,
+        checkpoints_survive: retains.unwrap_or(true),
+    };
+    let hands = stop::Hands {
+        flink,
+        memory: None,
+        epoch: finish.epoch,
+        job_id,
+        target: finish.target,
+        checkpoints: finish.checkpoints,
+        above: finish.above,
+        known: Vec::new(),
+        gone,
+    };
+    let release = stop::drive(Stop::begin(plan), hands, clock, |_| {}).await;
+    stop::log(&release);
+    ReleaseOrder { kill: release.kill, exit: None, outcome: Some(release.outcome), reason: release.reason }
+}

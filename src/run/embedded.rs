@@ -1,0 +1,94 @@
+//! An agent of `run`'s own, where there is no sidecar: its child, started again when it dies.
+
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use nix::sys::signal::{Signal as Kill, kill};
+use nix::unistd::Pid;
+
+use super::child::{self, Ended, Status};
+use crate::exit::Exit;
+use crate::signals::{Signal, Signals};
+
+/// How long the agent may take to end when `run` does.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The agent's process.
+#[derive(Debug)]
+pub(super) struct Embedded {
+    argv: Vec<String>,
+    pid: Option<Pid>,
+    /// How it ended the last time.
+    pub(super) ended: Option<Status>,
+}
+
+impl Embedded {
+    pub(super) fn start(argv: Vec<String>) -> anyhow::Result<Self> {
+        let mut embedded = Self { argv, pid: None, ended: None };
+        embedded.spawn()?;
+        Ok(embedded)
+    }
+
+    fn spawn(&mut self) -> std::io::Result<()> {
+        self.pid = Some(child::spawn(&self.argv, false)?);
+        Ok(())
+    }
+
+    /// Notices the agent's end and starts it again, unless a stop is under way: that, `run` finishes alone.
+    pub(super) fn see(&mut self, ended: &[Ended], stopping: bool) {
+        let Some(end) = ended.iter().find(|one| Some(one.pid) == self.pid) else { return };
+        self.pid = None;
+        self.ended = Some(end.status);
+        if stopping {
+            return;
+        }
+        tracing::warn!(status = ?end.status, "the agent has ended; starting it again");
+        if let Err(error) = self.spawn() {
+            tracing::error!(%error, "the agent can't be started again");
+        }
+    }
+
+    /// The agent's exit code, if it ended before it was of any use.
+    pub(super) fn failed(&mut self, ended: &[Ended]) -> Option<Exit> {
+        let end = ended.iter().find(|one| Some(one.pid) == self.pid)?;
+        self.pid = None;
+        Some(end.status.exit())
+    }
+
+    /// Ends the agent and waits for that, for a short time.
+    pub(super) async fn end(mut self, signals: &mut Signals) {
+        let Some(pid) = self.pid.take() else { return };
+        let _ = kill(pid, Kill::SIGTERM);
+        let gone = async {
+            loop {
+                if child::reap().iter().any(|one| one.pid == pid) {
+                    return;
+                }
+                while signals.next().await != Signal::Child {}
+            }
+        };
+        if tokio::time::timeout(LAST_WORDS, gone).await.is_err() {
+            let _ = kill(pid, Kill::SIGKILL);
+        }
+    }
+}
+
+/// A directory for the sockets of one record's agent. Another user's directory of the same name is not used.
+pub(super) fn directory(name: &str) -> anyhow::Result<PathBuf> {
+    let user = nix::unistd::geteuid();
+    let directory = std::env::temp_dir().join(format!("savepointd-{user}-{name}"));
+    match std::fs::DirBuilder::new().mode(0o700).create(&directory) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error).with_context(|| directory.display().to_string()),
+    }
+    let metadata = std::fs::symlink_metadata(&directory).with_context(|| directory.display().to_string())?;
+    anyhow::ensure!(
+        metadata.is_dir() && metadata.uid() == user.as_raw(),
+        "{} belongs to somebody else; set socket and control_socket",
+        directory.display()
+    );
+    Ok(directory)
+}

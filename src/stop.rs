@@ -1,0 +1,241 @@
+//! Carries out a stop: asks [`protocol::stop`](crate::protocol::stop) what comes next, does it, and reports back.
+//!
+//! The agent drives it with the record; `run`, when its agent died, without.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::flink::Flink;
+use crate::protocol::Step;
+use crate::protocol::entry::{Attempt, End, EndKind, Entry, Fact, Saved};
+use crate::protocol::id::JobId;
+use crate::protocol::outcome::StopOutcome;
+use crate::protocol::point::{Kind, PointRef, normalize};
+use crate::protocol::stop::{
+    Effect, Ending, Event, JobState, JobsReply, PollReply, PostReply, RecordReply, Release, Search, Secured, Stop,
+};
+use crate::record::marker::Marker;
+use crate::record::{self, Record};
+use crate::storage;
+
+/// What a stop works with.
+#[derive(Debug)]
+pub struct Hands {
+    /// The JobManager.
+    pub flink: Flink,
+    /// The record and the marker; none where `run` goes on alone.
+    pub memory: Option<(Record, Marker)>,
+    /// The epoch that stops.
+    pub epoch: u64,
+    /// The job, where it is known before Flink is asked.
+    pub job_id: Option<JobId>,
+    /// The folder that this epoch's savepoints go to.
+    pub target: String,
+    /// The checkpoint directory.
+    pub checkpoints: String,
+    /// The number of the epoch's base: what is not above it is not this epoch's.
+    pub above: Option<u64>,
+    /// Points that the record knows already.
+    pub known: Vec<String>,
+    /// Turns true when the JobManager's process has ended.
+    pub gone: watch::Receiver<bool>,
+}
+
+/// Drives a stop to its end. `attempted` hears of every request before it is made.
+pub async fn drive(mut stop: Stop, mut hands: Hands, clock: Clock, attempted: impl Fn(&Attempt)) -> Release {
+    let mut prepared: Vec<Entry> = Vec::new();
+    loop {
+        if *hands.gone.borrow_and_update() {
+            stop.on(Event::JobManagerGone, clock.now());
+        }
+        match stop.next(clock.now()) {
+            Step::Done(release) => return release,
+            Step::Wait(until) => {
+                tokio::select! {
+                    () = tokio::time::sleep_until(clock.instant(until)) => {}
+                    () = gone(&mut hands.gone) => {}
+                }
+            }
+            Step::Do { effect, until } => {
+                tracing::debug!(?effect, "stop");
+                if let Effect::Note(attempt) | Effect::Post(attempt) = &effect {
+                    attempted(attempt);
+                }
+                let asks_flink =
+                    matches!(effect, Effect::ReadJobs | Effect::Post(_) | Effect::Poll(_) | Effect::ReadEnd(_));
+                let mut gone_now = hands.gone.clone();
+                let event = tokio::select! {
+                    event = hands.carry_out(&effect, &mut prepared) => event,
+                    () = tokio::time::sleep_until(clock.instant(until)) => no_answer(&effect),
+                    () = gone(&mut gone_now), if asks_flink => Event::JobManagerGone,
+                };
+                if !matches!(event, Event::Polled(PollReply::InProgress)) {
+                    tracing::debug!(?event, "stop");
+                }
+                stop.on(event, clock.now());
+            }
+        }
+    }
+}
+
+/// Waits for the JobManager's end, seen or to come.
+async fn gone(gone: &mut watch::Receiver<bool>) {
+    if gone.wait_for(|gone| *gone).await.is_err() {
+        // Nobody is left who could tell.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What it means that an effect took longer than it may.
+fn no_answer(effect: &Effect) -> Event {
+    let late = || "no answer in time".to_owned();
+    match effect {
+        Effect::ReadJobs => Event::Jobs(JobsReply::Unreachable(late())),
+        Effect::Note(_) => Event::Noted,
+        Effect::Post(_) => Event::Posted(PostReply::Lost(late())),
+        Effect::Poll(_) => Event::Polled(PollReply::Lost(late())),
+        Effect::Search | Effect::Verify(_) | Effect::FindCheckpoint => {
+            Event::Searched(Search::Unreadable(format!("storage: {}", late())))
+        }
+        Effect::ReadEnd(_) => Event::End(None),
+        Effect::Record(_) => Event::Recorded(RecordReply::Failed(late())),
+    }
+}
+
+impl Hands {
+    async fn carry_out(&self, effect: &Effect, prepared: &mut Vec<Entry>) -> Event {
+        match effect {
+            Effect::ReadJobs => Event::Jobs(self.flink.jobs().await),
+            Effect::Note(attempt) => {
+                if let Some((record, _)) = &self.memory {
+                    let reply = record.say(self.epoch, Fact::Attempted(attempt.clone())).await;
+                    if let RecordReply::Failed(reason) = reply {
+                        tracing::warn!(reason, "the request for the final savepoint could not be noted; going on");
+                    }
+                }
+                Event::Noted
+            }
+            Effect::Post(attempt) => Event::Posted(self.flink.post_stop(attempt).await),
+            Effect::Poll(attempt) => Event::Polled(self.flink.poll_stop(attempt.job_id, attempt.trigger_id).await),
+            Effect::Search => Event::Searched(storage::newest_savepoint(&self.target, self.above, &self.known).await),
+            Effect::Verify(location) => Event::Searched(storage::look(location).await),
+            Effect::FindCheckpoint => Event::Searched(match self.job_id {
+                Some(job_id) => storage::newest_checkpoint(&self.checkpoints, job_id, self.above).await,
+                None => Search::Unreadable("the job's id is not known, so neither is its checkpoint folder".to_owned()),
+            }),
+            Effect::ReadEnd(job_id) => Event::End(read_end(&self.flink, *job_id).await),
+            Effect::Record(ending) => {
+                if prepared.is_empty() {
+                    *prepared = self.facts(ending).into_iter().map(|fact| record::entry(self.epoch, fact)).collect();
+                }
+                Event::Recorded(self.record(prepared).await)
+            }
+        }
+    }
+
+    fn facts(&self, ending: &Ending) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        if let Some((secured, attempt)) = &ending.saved {
+            facts.extend(self.saved(secured, attempt.as_ref(), ending.took).map(Fact::Saved));
+        }
+        if let Some(end) = &ending.end {
+            facts.extend(end_facts(end, self.epoch));
+        }
+        facts.push(Fact::Stopped { outcome: ending.outcome, reason: ending.reason.clone() });
+        facts
+    }
+
+    fn saved(&self, secured: &Secured, attempt: Option<&Attempt>, took: Option<Duration>) -> Option<Saved> {
+        Some(Saved {
+            job_id: attempt.map(|attempt| attempt.job_id).or(secured.job_id).or(self.job_id)?,
+            point: PointRef { epoch: Some(self.epoch), ..secured.point.clone() },
+            kind: if attempt.is_some() { Kind::Final } else { Kind::Checkpoint },
+            format: attempt.map(|attempt| attempt.format),
+            completed_at: secured.completed_at.unwrap_or_else(Timestamp::now),
+            bytes: secured.bytes,
+            duration_ms: took.and_then(|took| u64::try_from(took.as_millis()).ok()),
+        })
+    }
+
+    async fn record(&self, entries: &[Entry]) -> RecordReply {
+        let Some((record, marker)) = &self.memory else {
+            // The savepoint lies in the epoch's own folder, where the next start finds it.
+            return RecordReply::Done;
+        };
+        for entry in entries {
+            match record.add(entry.clone()).await {
+                RecordReply::Done => {}
+                other => return other,
+            }
+            if let Err(error) = marker.keep(entry).await {
+                return RecordReply::Failed(crate::report::chain(&error));
+            }
+        }
+        RecordReply::Done
+    }
+}
+
+/// The facts of a job's own end: the end itself, and the savepoint with which a person stopped it.
+#[must_use]
+pub fn end_facts(end: &End, epoch: u64) -> Vec<Fact> {
+    let saved = end.savepoint.as_ref().map(|point| {
+        Fact::Saved(Saved {
+            job_id: end.job_id,
+            point: PointRef { epoch: Some(epoch), ..point.clone() },
+            kind: Kind::Manual,
+            format: None,
+            completed_at: Timestamp::now(),
+            bytes: None,
+            duration_ms: None,
+        })
+    });
+    saved.into_iter().chain([Fact::Ended(end.clone())]).collect()
+}
+
+/// How a job came to its end, as Flink tells it; none if it has not, or Flink does not answer.
+pub async fn read_end(flink: &Flink, job_id: JobId) -> Option<End> {
+    /// Flink's checkpoint statistics are cached for up to 3 s, and may not show the last savepoint yet.
+    const CACHE: Duration = Duration::from_millis(3_200);
+    let JobsReply::Listed(jobs) = flink.jobs().await else { return None };
+    let state = jobs.iter().find(|job| job.id == job_id)?.state;
+    let end = |how, savepoint, reason| Some(End { job_id, how, savepoint, reason });
+    match state {
+        JobState::Initializing | JobState::Active => None,
+        JobState::Cancelled => end(EndKind::Cancelled, None, String::new()),
+        JobState::Failed => {
+            let reason = flink.failure(job_id).await.ok().flatten().unwrap_or_default();
+            end(EndKind::Failed, None, reason)
+        }
+        JobState::Finished => {
+            let stopped = async || {
+                let savepoint = flink.checkpoints(job_id).await.ok()?.latest.savepoint?;
+                let path = normalize(&savepoint.external_path);
+                let point = PointRef { path, checkpoint_id: Some(savepoint.id), epoch: None };
+                (savepoint.checkpoint_type == "SYNC_SAVEPOINT").then_some(point)
+            };
+            let mut savepoint = stopped().await;
+            if savepoint.is_none() {
+                tokio::time::sleep(CACHE).await;
+                savepoint = stopped().await;
+            }
+            let how = if savepoint.is_some() { EndKind::Stopped } else { EndKind::Finished };
+            end(how, savepoint, String::new())
+        }
+    }
+}
+
+/// Writes the end of a stop to the log: one line that says everything.
+pub fn log(release: &Release) {
+    let point = release.point.as_ref().map(|point| point.path.as_str());
+    let (outcome, reason, recorded) = (release.outcome.as_str(), release.reason.as_str(), release.recorded);
+    match release.outcome {
+        StopOutcome::Savepoint | StopOutcome::Unchanged | StopOutcome::Ended if recorded => {
+            tracing::info!(outcome, point, recorded, reason, "stopped");
+        }
+        StopOutcome::Nothing => tracing::error!(outcome, point, recorded, reason, "stopped"),
+        _ => tracing::warn!(outcome, point, recorded, reason, "stopped"),
+    }
+}

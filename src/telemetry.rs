@@ -1,0 +1,4 @@
+//! What the outside sees: logs and metrics.
+
+pub mod log;
+pub mod metrics;

@@ -1,0 +1,114 @@
+//! Metrics for Prometheus. Every series exists from the start, and no label takes a value from outside a closed set.
+//!
+//! Nobody scrapes a process that is about to end: what the last stop came to is published again by the next start, as
+//! `savepointd_last_stop_*`, from the record.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use crate::protocol::outcome::StopOutcome;
+use crate::protocol::stop::Release;
+
+const DECISIONS: [&str; 5] = ["restore", "fresh", "hold", "refuse", "later"];
+
+/// The process's metrics.
+#[derive(Clone)]
+pub struct Metrics {
+    handle: PrometheusHandle,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    /// Begins to collect.
+    #[must_use]
+    pub fn install(cluster: &str) -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        // Fails only if this process has a recorder already, and then that one goes on.
+        let _ = metrics::set_global_recorder(recorder);
+        describe_gauge!("savepointd_info", "Always 1; the labels tell version and cluster");
+        gauge!("savepointd_info", "version" => env!("CARGO_PKG_VERSION"), "cluster" => cluster.to_owned()).set(1.0);
+        describe_gauge!("savepointd_epoch", "The epoch that was claimed last; 0 before the first");
+        gauge!("savepointd_epoch").set(0.0);
+        describe_gauge!("savepointd_flink_up", "Whether Flink's REST API answered the last request");
+        gauge!("savepointd_flink_up").set(0.0);
+        describe_gauge!("savepointd_restore_confirmed", "Whether Flink confirmed what this epoch should have restored");
+        gauge!("savepointd_restore_confirmed").set(0.0);
+        describe_counter!("savepointd_start_decisions_total", "Answers to starts, by decision");
+        for decision in DECISIONS {
+            counter!("savepointd_start_decisions_total", "decision" => decision).absolute(0);
+        }
+        describe_counter!("savepointd_stops_total", "Stops, by outcome");
+        describe_gauge!("savepointd_last_stop_outcome", "1 for the outcome of the newest recorded stop");
+        describe_gauge!("savepointd_last_stop_timestamp_seconds", "When the newest recorded stop ended, in Unix time");
+        describe_gauge!(
+            "savepointd_last_stop_duration_seconds",
+            "From the signal to the release, of the newest stop of this process"
+        );
+        for outcome in StopOutcome::ALL {
+            counter!("savepointd_stops_total", "outcome" => outcome.as_str()).absolute(0);
+            gauge!("savepointd_last_stop_outcome", "outcome" => outcome.as_str()).set(0.0);
+        }
+        gauge!("savepointd_last_stop_timestamp_seconds").set(0.0);
+        gauge!("savepointd_last_stop_duration_seconds").set(0.0);
+        Self { handle }
+    }
+
+    /// The text that Prometheus scrapes.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Keeps the collection small between scrapes.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    /// An epoch was claimed.
+    #[expect(clippy::cast_precision_loss, reason = "no cluster starts 2^52 times")]
+    pub fn epoch(&self, epoch: u64) {
+        gauge!("savepointd_epoch").set(epoch as f64);
+        gauge!("savepointd_restore_confirmed").set(0.0);
+    }
+
+    /// A start was answered.
+    pub fn decided(&self, decision: &str) {
+        if let Some(decision) = DECISIONS.into_iter().find(|known| *known == decision) {
+            counter!("savepointd_start_decisions_total", "decision" => decision).increment(1);
+        }
+    }
+
+    /// Flink answered, or did not.
+    pub fn flink_up(&self, up: bool) {
+        gauge!("savepointd_flink_up").set(f64::from(u8::from(up)));
+    }
+
+    /// Flink confirmed the restore, or contradicted.
+    pub fn confirmed(&self, confirmed: bool) {
+        gauge!("savepointd_restore_confirmed").set(f64::from(u8::from(confirmed)));
+    }
+
+    /// A stop ended.
+    pub fn stopped(&self, release: &Release, took: Duration) {
+        counter!("savepointd_stops_total", "outcome" => release.outcome.as_str()).increment(1);
+        gauge!("savepointd_last_stop_duration_seconds").set(took.as_secs_f64());
+        self.last_stop(release.outcome, jiff::Timestamp::now());
+    }
+
+    /// What the newest recorded stop came to.
+    #[expect(clippy::cast_precision_loss, reason = "Unix time fits")]
+    pub fn last_stop(&self, outcome: StopOutcome, at: jiff::Timestamp) {
+        for one in StopOutcome::ALL {
+            gauge!("savepointd_last_stop_outcome", "outcome" => one.as_str()).set(f64::from(u8::from(one == outcome)));
+        }
+        gauge!("savepointd_last_stop_timestamp_seconds").set(at.as_second() as f64);
+    }
+}

@@ -1,0 +1,77 @@
+//! The verbs that people type: thin, and the only place that prints.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "people read it")]
+
+mod history;
+mod install;
+mod plan;
+
+use crate::agent;
+use crate::cli::Verb;
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::http;
+use crate::people::{self, Answer, Request};
+use crate::record::Record;
+use crate::run;
+
+/// Says what went wrong.
+pub fn complain(message: &str) {
+    eprintln!("savepointd: {message}");
+}
+
+/// Runs one verb.
+///
+/// # Errors
+/// If the configuration is wrong, or the system refuses something.
+pub async fn run(verb: Verb, config: impl FnOnce() -> anyhow::Result<Config>) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::Install { dir } => install::install(&dir),
+        Verb::History { output } => match ask(Request::History, &config()?).await? {
+            Answer::History(rows) => history::print(&rows, output),
+            other => Ok(said(other)),
+        },
+        Verb::Plan { output, command } => {
+            let setup = if command.is_empty() {
+                None
+            } else {
+                Some(Box::new(run::learn(&command).map_err(anyhow::Error::msg)?))
+            };
+            match ask(Request::Plan { setup }, &config()?).await? {
+                Answer::Plan(plan) => plan::print(&plan, output),
+                other => Ok(said(other)),
+            }
+        }
+        Verb::Pin { path } => Ok(said(ask(Request::Pin { path }, &config()?).await?)),
+        Verb::Unpin => Ok(said(ask(Request::Unpin, &config()?).await?)),
+        Verb::Fresh => Ok(said(ask(Request::Fresh, &config()?).await?)),
+        Verb::Agent | Verb::Run { .. } => Ok(Exit::Usage),
+    }
+}
+
+/// Asks the agent, or, where none listens, looks for itself.
+async fn ask(request: Request, config: &Config) -> anyhow::Result<Answer> {
+    match http::call(&config.control_socket, "POST", "/v1/ask", &request).await {
+        Err(http::Error::Connect { .. }) => {
+            let record = Record::open(config.record.as_str())?;
+            Ok(people::answer(request, &record, config, &agent::cluster_id(config)).await)
+        }
+        answered => Ok(answered?),
+    }
+}
+
+fn said(answer: Answer) -> Exit {
+    match answer {
+        Answer::Done(text) => {
+            println!("{text}");
+            Exit::Done
+        }
+        Answer::Refused { reason, passes } => {
+            complain(&reason);
+            if passes { Exit::Later } else { Exit::Refused }
+        }
+        Answer::History(_) | Answer::Plan(_) => {
+            complain("the agent gave another answer than was asked for; is it of the same version?");
+            Exit::System
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `history`: the recorded points, newest first.
+
+use crate::cli::Output;
+use crate::exit::Exit;
+use crate::people::Row;
+
+pub(super) fn print(rows: &[Row], output: Output) -> anyhow::Result<Exit> {
+    if output == Output::Json {
+        println!("{}", serde_json::to_string_pretty(rows)?);
+        return Ok(Exit::Done);
+    }
+    if rows.is_empty() {
+        println!("no start and no restore point is recorded yet");
+        return Ok(Exit::Done);
+    }
+    println!(
+        "{:>5}  {:<10}  {:>5}  {:<20}  {:>9}  {:<10}  PATH",
+        "EPOCH", "KIND", "ID", "COMPLETED", "BYTES", "OUTCOME"
+    );
+    for row in rows {
+        let dash = || "-".to_owned();
+        println!(
+            "{:>5}  {:<10}  {:>5}  {:<20}  {:>9}  {:<10}  {}",
+            row.epoch,
+            row.kind.map_or("-", |kind| kind.as_str()),
+            row.checkpoint_id.map_or_else(dash, |id| id.to_string()),
+            row.completed_at.map_or_else(dash, |at| format!("{at:.0}")),
+            row.bytes.map_or_else(dash, |bytes| bytes.to_string()),
+            row.ended.map_or_else(|| row.outcome.map_or("-", |outcome| outcome.as_str()), |end| end.as_str()),
+            row.path.as_deref().unwrap_or("-"),
+        );
+    }
+    Ok(Exit::Done)
+}
