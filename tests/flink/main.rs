@@ -1,0 +1,23 @@
+//! Level 3: real Flink on loopback, with a job that checks itself record by record.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crash;
+mod cycle;
+mod people;
+mod slow;
+mod trouble;
+
+/// The versions of the landing size.
+macro_rules! on_each_flink {
+    ($($test:ident),* $(,)?) => {
+        mod flink_1_20 {
+            $(#[test] fn $test() { super::$test("1.20.5"); })*
+        }
+        mod flink_2_3 {
+            $(#[test] fn $test() { super::$test("2.3.0"); })*
+        }
+    };
+}
+use on_each_flink;

@@ -1,0 +1,507 @@
+//! A scripted Flink on the wire: one job, its checkpoints and savepoints as real directories, and any fault that is wanted
+//! at any call.
+//!
+//! It lives as long as the fake entrypoint does: that writes its process id and its command line into a file, from which
+//! job id and restore path are taken, and once that process is gone no request is answered any more.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// The calls that can be told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    Jobs,
+    Stop,
+    Poll,
+    Checkpoints,
+    CheckpointConfig,
+    Cancel,
+    Other,
+}
+
+/// What happens in place of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The answer, but late.
+    Delay(Duration),
+    /// Taken in, not done, never answered.
+    Hang,
+    /// Not done; the connection is reset.
+    Reset,
+    /// Not done; this answer in its place.
+    Answer(u16, &'static str, &'static str),
+    /// Done, but half of the answer is missing.
+    HalfBody,
+    /// Done, but the connection closes before the answer.
+    LostReply,
+    /// Done, but answered for another request id.
+    OtherRequest,
+}
+
+/// One request, as it came.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub call: Call,
+    pub method: String,
+    pub path: String,
+    pub body: String,
+    pub at: Instant,
+}
+
+/// How the next stop-with-savepoint goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stopping {
+    /// Well, after this time.
+    After(Duration),
+    /// Not at all, with this Java stack trace.
+    Fails(&'static str),
+}
+
+#[derive(Debug)]
+struct Job {
+    id: String,
+    state: &'static str,
+    running: u32,
+    next: u64,
+    restored: Option<(u64, String)>,
+    completed: Option<u64>,
+    savepoint: Option<(u64, String, &'static str)>,
+    operations: BTreeMap<String, Value>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    adopted: usize,
+    job: Option<Job>,
+    faults: Vec<(Call, Fault, usize)>,
+    stops: VecDeque<Stopping>,
+    restores: Option<Option<String>>,
+    log: Vec<Request>,
+    tasks_running: Option<u32>,
+    deletes_on_cancellation: bool,
+    without_pid: bool,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    starts: PathBuf,
+    checkpoints: PathBuf,
+}
+
+/// The fake.
+#[derive(Debug)]
+pub struct FakeFlink {
+    shared: Arc<Shared>,
+    pub port: u16,
+}
+
+/// One start of the fake entrypoint.
+#[derive(Debug, Clone)]
+pub struct Started {
+    pub pid: i32,
+    pub argv: Vec<String>,
+}
+
+const TASKS: u32 = 2;
+
+impl FakeFlink {
+    /// Serves the job that the entrypoint, by its entries in the file `starts`, has begun.
+    pub fn start(starts: PathBuf, checkpoints: PathBuf) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared { state: Mutex::default(), starts, checkpoints });
+        let serving = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if serving.state().closed {
+                    return;
+                }
+                let serving = Arc::clone(&serving);
+                std::thread::spawn(move || serve(&serving, stream));
+            }
+        });
+        Self { shared, port }
+    }
+
+    /// Has a call go wrong so many times, from now on.
+    pub fn fault(&self, call: Call, fault: &Fault, times: usize) {
+        self.shared.state().faults.push((call, fault.clone(), times));
+    }
+
+    pub fn heal(&self) {
+        self.shared.state().faults.clear();
+    }
+
+    /// How the next stops go, one after the other; then, and without, well and at once.
+    pub fn stops(&self, stops: &[Stopping]) {
+        self.shared.state().stops = stops.iter().cloned().collect();
+    }
+
+    /// What the next starts say that they restored, whatever they were told.
+    pub fn restores(&self, path: Option<&str>) {
+        self.shared.state().restores = Some(path.map(str::to_owned));
+    }
+
+    /// How many tasks run; none: all.
+    pub fn tasks(&self, running: Option<u32>) {
+        self.shared.state().tasks_running = running;
+    }
+
+    /// The job's own code has Flink delete checkpoints when the JobManager ends.
+    pub fn deletes_on_cancellation(&self) {
+        self.shared.state().deletes_on_cancellation = true;
+    }
+
+    /// The entrypoint's process id is of another name space; it is taken to live for ever.
+    pub fn without_pid(&self) {
+        self.shared.state().without_pid = true;
+    }
+
+    /// Completes a checkpoint; gives its directory's URL.
+    pub fn checkpoint(&self) -> String {
+        let mut state = self.shared.lively();
+        let job = state.job.as_mut().expect("no job runs");
+        let number = job.take_number();
+        job.completed = Some(number);
+        let folder = self.shared.checkpoints.join(&job.id);
+        // Flink keeps one, and a retained one is complete before the former goes.
+        write_point(&folder.join(format!("chk-{number}")), number);
+        let _ = fs::remove_dir_all(folder.join(format!("chk-{}", number - 1)));
+        url(&folder.join(format!("chk-{number}")))
+    }
+
+    /// The job comes to an end of its own.
+    pub fn end(&self, how: &'static str) {
+        let mut state = self.shared.lively();
+        let job = state.job.as_mut().expect("no job runs");
+        (job.state, job.running) = (how, 0);
+    }
+
+    /// A person stops the job with a savepoint in this directory; gives the savepoint's URL.
+    pub fn stopped_by_a_person(&self, target: &Path) -> String {
+        let mut state = self.shared.lively();
+        state.job.as_mut().expect("no job runs").finish_with_savepoint(target, &self.shared.checkpoints)
+    }
+
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.state().log.clone()
+    }
+
+    pub fn count(&self, call: Call) -> usize {
+        self.shared.state().log.iter().filter(|request| request.call == call).count()
+    }
+
+    /// The trigger ids of all requests for a stop, each once, in order.
+    pub fn trigger_ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> = Vec::new();
+        for request in self.requests().iter().filter(|request| request.call == Call::Stop) {
+            let id = trigger_id(&request.body);
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
+    pub fn job_state(&self) -> Option<&'static str> {
+        self.shared.state().job.as_ref().map(|job| job.state)
+    }
+
+    pub fn job_id(&self) -> String {
+        self.shared.lively().job.as_ref().expect("no job runs").id.clone()
+    }
+
+    pub fn starts(&self) -> Vec<Started> {
+        self.shared.starts()
+    }
+}
+
+impl Drop for FakeFlink {
+    fn drop(&mut self) {
+        self.shared.state().closed = true;
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+/// Whether this process is there and not a zombie.
+pub fn is_alive(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+pub fn url(path: &Path) -> String {
+    format!("file://{}", path.display())
+}
+
+/// Writes what Flink 1.20 would: a state file, then `_metadata` with this number.
+pub fn write_point(directory: &Path, number: u64) {
+    fs::create_dir_all(directory).unwrap();
+    fs::write(directory.join("0a1b2c3d-state"), vec![7; 1_000]).unwrap();
+    let mut bytes = vec![0x49, 0x60, 0x67, 0x2d, 0, 0, 0, 4];
+    bytes.extend_from_slice(&number.to_be_bytes());
+    bytes.extend_from_slice(&[0; 64]);
+    let draft = directory.join(".draft");
+    fs::write(&draft, bytes).unwrap();
+    fs::rename(draft, directory.join("_metadata")).unwrap();
+}
+
+fn number_of(directory: &str) -> Option<u64> {
+    let bytes = fs::read(Path::new(directory.trim_start_matches("file://")).join("_metadata")).ok()?;
+    Some(u64::from_be_bytes(bytes.get(8..16)?.try_into().ok()?))
+}
+
+fn trigger_id(body: &str) -> String {
+    let body: Value = serde_json::from_str(body).unwrap();
+    body["triggerId"].as_str().unwrap().to_owned()
+}
+
+impl Job {
+    fn take_number(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
+    }
+
+    /// A job that a savepoint has stopped is finished, and its checkpoints are gone (measured on Flink 1.20.5).
+    fn finish_with_savepoint(&mut self, target: &Path, checkpoints: &Path) -> String {
+        let number = self.take_number();
+        let directory = target.join(format!("savepoint-{}-{number:012x}", &self.id[..6]));
+        write_point(&directory, number);
+        let _ = fs::remove_dir_all(checkpoints.join(&self.id));
+        (self.state, self.running) = ("FINISHED", 0);
+        self.savepoint = Some((number, url(&directory), "SYNC_SAVEPOINT"));
+        url(&directory)
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn starts(&self) -> Vec<Started> {
+        let text = fs::read_to_string(&self.starts).unwrap_or_default();
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let started = |line: &str| {
+            let (pid, argv) = line.split_once('\t')?;
+            Some(Started { pid: pid.parse().ok()?, argv: argv.split('\t').map(str::to_owned).collect() })
+        };
+        whole.lines().filter_map(started).collect()
+    }
+
+    /// The state as of the newest start; without a job if its JobManager is gone.
+    fn lively(&self) -> MutexGuard<'_, State> {
+        let starts = self.starts();
+        let mut state = self.state();
+        if starts.len() > state.adopted
+            && let Some(Started { argv, .. }) = starts.last()
+        {
+            state.adopted = starts.len();
+            let option =
+                |name: &str| argv.iter().position(|word| word == name).and_then(|at| argv.get(at + 1)).cloned();
+            let told = option("--fromSavepoint");
+            let restored = state.restores.clone().unwrap_or_else(|| told.clone());
+            let number = told.as_deref().and_then(number_of).unwrap_or(0);
+            state.job = Some(Job {
+                id: option("--job-id").unwrap_or_else(|| format!("{:032x}", starts.len())),
+                state: "RUNNING",
+                running: TASKS,
+                next: number + 1,
+                restored: restored.map(|path| (number, path.replacen("file:///", "file:/", 1))),
+                completed: None,
+                savepoint: None,
+                operations: BTreeMap::new(),
+            });
+        }
+        if !state.without_pid && starts.last().is_none_or(|started| !is_alive(started.pid)) {
+            state.job = None;
+        }
+        state
+    }
+
+    fn answer(self: &Arc<Self>, request: &Request) -> Option<(u16, Value)> {
+        let mut state = self.lively();
+        let (running, deletes) = (state.tasks_running, state.deletes_on_cancellation);
+        let stopping = if request.call == Call::Stop { state.stops.front().cloned() } else { None };
+        let job = state.job.as_mut()?;
+        let running = running.unwrap_or(job.running).min(job.running);
+        let segments: Vec<&str> = request.path.split(['/', '?']).collect();
+        Some(match (request.call, segments.as_slice()) {
+            (Call::Jobs, _) => {
+                let tasks = json!({ "total": TASKS, "running": running, "finished": TASKS - job.running });
+                (200, json!({ "jobs": [{ "jid": job.id, "name": "fake", "state": job.state, "tasks": tasks }] }))
+            }
+            (Call::Stop, _) => {
+                let id = trigger_id(&request.body);
+                if !job.operations.contains_key(&id) {
+                    // A second request destroys the first.
+                    for operation in job.operations.values_mut().filter(|one| one["status"]["id"] == "IN_PROGRESS") {
+                        *operation = failure("Checkpoint Coordinator is suspending.");
+                    }
+                    job.operations.insert(id.clone(), json!({ "status": { "id": "IN_PROGRESS" }, "operation": null }));
+                    state.stops.pop_front();
+                    drop(state);
+                    self.carry_out(id.clone(), &request.body, stopping.unwrap_or(Stopping::After(Duration::ZERO)));
+                }
+                (202, json!({ "request-id": id }))
+            }
+            (Call::Poll, [.., id]) => match job.operations.get(*id) {
+                Some(operation) => (200, operation.clone()),
+                None => (404, json!({ "errors": [format!("There is no savepoint operation with triggerId={id}")] })),
+            },
+            (Call::Checkpoints, _) => (200, job.statistics()),
+            (Call::CheckpointConfig, _) => {
+                let kept = json!({ "enabled": true, "delete_on_cancellation": deletes });
+                (200, json!({ "mode": "exactly_once", "interval": 5_000, "externalization": kept }))
+            }
+            (Call::Cancel, _) => {
+                (job.state, job.running) = ("CANCELED", 0);
+                (202, json!({}))
+            }
+            (_, [.., "exceptions"]) => {
+                let entry = json!({ "stacktrace": "java.lang.RuntimeException: the test wanted it\n\tat x" });
+                (200, json!({ "root-exception": null, "exceptionHistory": { "entries": [entry] } }))
+            }
+            _ => (404, json!({ "errors": ["Not found."] })),
+        })
+    }
+
+    fn carry_out(self: &Arc<Self>, id: String, body: &str, stopping: Stopping) {
+        let body: Value = serde_json::from_str(body).unwrap();
+        let target = PathBuf::from(body["targetDirectory"].as_str().unwrap().trim_start_matches("file://"));
+        let (shared, adopted) = (Arc::clone(self), self.state().adopted);
+        let work = move || {
+            if let Stopping::After(delay) = &stopping {
+                std::thread::sleep(*delay);
+            }
+            // A JobManager that is gone finishes nothing.
+            let mut state = shared.lively();
+            if state.adopted != adopted {
+                return;
+            }
+            let Some(job) = &mut state.job else { return };
+            if job.operations.get(&id).is_none_or(|operation| operation["status"]["id"] != "IN_PROGRESS") {
+                return;
+            }
+            let result = match stopping {
+                Stopping::Fails(trace) => failure(trace),
+                Stopping::After(_) => {
+                    let location = job.finish_with_savepoint(&target, &shared.checkpoints);
+                    let location = location.replacen("file:///", "file:/", 1);
+                    json!({ "status": { "id": "COMPLETED" }, "operation": { "location": location } })
+                }
+            };
+            job.operations.insert(id, result);
+        };
+        std::thread::spawn(work);
+    }
+}
+
+impl Job {
+    fn statistics(&self) -> Value {
+        let completed = self.completed.map(|id| json!({ "id": id, "status": "COMPLETED" }));
+        let savepoint = self.savepoint.as_ref().map(|(id, path, kind)| {
+            json!({ "id": id, "external_path": path.replacen("file:///", "file:/", 1), "checkpoint_type": kind })
+        });
+        let restored = self.restored.as_ref().map(|(id, path)| {
+            json!({ "id": id, "restore_timestamp": 1, "is_savepoint": true, "external_path": path })
+        });
+        let latest = json!({ "completed": completed, "savepoint": savepoint, "failed": null, "restored": restored });
+        json!({ "counts": {}, "summary": { "state_size": { "p50": "NaN" } }, "latest": latest, "history": [] })
+    }
+}
+
+fn failure(trace: &str) -> Value {
+    let cause = json!({ "class": "java.util.concurrent.CompletionException", "stack-trace": trace, "serialized-throwable": "rO0" });
+    json!({ "status": { "id": "COMPLETED" }, "operation": { "failure-cause": cause } })
+}
+
+fn serve(shared: &Arc<Shared>, mut stream: TcpStream) {
+    while let Some((request, length)) = receive(&stream) {
+        let fault = {
+            let mut state = shared.state();
+            state.log.push(request.clone());
+            let found = state.faults.iter_mut().find(|(call, _, times)| *call == request.call && *times > 0);
+            found.map(|(_, fault, times)| {
+                *times = times.saturating_sub(1);
+                fault.clone()
+            })
+        };
+        if fault == Some(Fault::Reset) {
+            // With a request that nobody has read the kernel closes by RST.
+            return;
+        }
+        let _ = stream.read_exact(&mut vec![0; length]);
+        match &fault {
+            Some(Fault::Hang) => {
+                let _ = stream.peek(&mut [0]);
+                return;
+            }
+            Some(Fault::Delay(delay)) => std::thread::sleep(*delay),
+            _ => {}
+        }
+        let (status, kind, text) = match &fault {
+            Some(Fault::Answer(status, kind, text)) => (*status, *kind, (*text).to_owned()),
+            _ => match shared.answer(&request) {
+                Some((status, body)) => (status, "application/json; charset=UTF-8", body.to_string()),
+                None => return,
+            },
+        };
+        let (text, sent) = match fault {
+            Some(Fault::LostReply) => return,
+            Some(Fault::OtherRequest) => (json!({ "request-id": "0".repeat(32) }).to_string(), None),
+            Some(Fault::HalfBody) => (text.clone(), Some(text.len() / 2)),
+            _ => (text, None),
+        };
+        let head =
+            format!("HTTP/1.1 {status} Whatever\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", text.len());
+        let body = &text.as_bytes()[..sent.unwrap_or(text.len())];
+        if stream.write_all(&[head.as_bytes(), body].concat()).is_err() || sent.is_some() {
+            return;
+        }
+    }
+}
+
+/// The next request, left unread in the connection, and its length.
+fn receive(stream: &TcpStream) -> Option<(Request, usize)> {
+    let mut buffer = vec![0; 65_536];
+    loop {
+        let seen = stream.peek(&mut buffer).ok().filter(|seen| *seen > 0)?;
+        let text = String::from_utf8_lossy(&buffer[..seen]).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+            });
+            let length = length.unwrap_or(0);
+            if body.len() >= length {
+                let mut words = head.split(' ');
+                let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+                let body = body.get(..length)?.to_owned();
+                let call = call(&method, &path);
+                return Some((Request { call, method, path, body, at: Instant::now() }, head.len() + 4 + length));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn call(method: &str, path: &str) -> Call {
+    match (method, path) {
+        ("GET", "/jobs/overview") => Call::Jobs,
+        ("POST", path) if path.ends_with("/stop") => Call::Stop,
+        ("GET", path) if path.contains("/savepoints/") => Call::Poll,
+        ("GET", path) if path.ends_with("/checkpoints") => Call::Checkpoints,
+        ("GET", path) if path.ends_with("/checkpoints/config") => Call::CheckpointConfig,
+        ("PATCH", _) => Call::Cancel,
+        _ => Call::Other,
+    }
+}

@@ -1,0 +1,107 @@
+//! A `savepointd` process under test: its log as it comes, its signals, its exit code.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use super::eventually;
+
+/// The binary under test.
+pub fn binary() -> &'static Path {
+    Path::new(option_env!("CARGO_BIN_EXE_savepointd").unwrap_or("target/release/savepointd"))
+}
+
+/// A running process. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Process {
+    /// Starts a command and reads its standard error as a log of JSON lines. (Lines of other forms, such as an
+    /// entrypoint's, become `{"message": line, "foreign": true}`.)
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let into = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let value = serde_json::from_str(&line)
+                    .unwrap_or_else(|_| serde_json::json!({ "message": line, "foreign": true }));
+                into.lock().unwrap().push(value);
+            }
+        });
+        Self { child, log }
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    /// Everything that was logged so far.
+    pub fn log(&self) -> Vec<Value> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The first log line with this message, as soon as it is there.
+    pub fn logged(&self, message: &str, limit: Duration) -> Value {
+        eventually(&format!("log line {message:?} in\n{}", self.text()), limit, || self.find(message))
+    }
+
+    pub fn find(&self, message: &str) -> Option<Value> {
+        self.log.lock().unwrap().iter().find(|line| line["message"] == message).cloned()
+    }
+
+    /// The log as text, for messages of failed tests.
+    pub fn text(&self) -> String {
+        self.log().iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    /// The exit code, once the process has ended; 128 + n for a signal.
+    pub fn exit_code(&mut self, limit: Duration) -> i32 {
+        use std::os::unix::process::ExitStatusExt as _;
+        let begin = std::time::Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or_else(|| 128 + status.signal().unwrap());
+            }
+            assert!(begin.elapsed() < limit, "has not ended within {limit:?}:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The process id of a child of this process whose command line contains `word`.
+    pub fn child_with(&self, word: &str) -> Option<Pid> {
+        let own = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).ok()?;
+        children.split_whitespace().find_map(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            line.contains(word).then(|| Pid::from_raw(pid.parse().unwrap()))
+        })
+    }
+
+    /// The embedded agent's process.
+    pub fn agent(&self) -> Pid {
+        eventually("the agent's process", Duration::from_secs(5), || self.child_with("savepointd agent"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
