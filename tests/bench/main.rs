@@ -1,0 +1,49 @@
+//! The figures that savepointd is held to, each beside a peer that is measured in the same run, in medians of pairs.
+//! Started by `tests/run.sh bench`.
+#![expect(clippy::print_stdout, reason = "people read it")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod rest;
+mod start;
+mod stop;
+
+use std::time::Duration;
+
+fn main() {
+    // `cargo test --benches` would run this too; it is no test.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let version = std::env::var("SAVEPOINTD_FLINK").unwrap_or_else(|_| "1.20.5".to_owned());
+    println!("\n== binary");
+    let size = std::fs::metadata(support::process::binary()).unwrap().len();
+    bar("size", format!("{:.1} MiB", size as f64 / f64::from(1 << 20)), "at most 10 MiB", size <= 10 << 20);
+    println!("\n== start");
+    start::measure();
+    println!("\n== stop, Flink {version}");
+    stop::measure(&version);
+    println!("\n== agent at rest, Flink {version}");
+    rest::measure(&version);
+}
+
+/// One figure beside its bar.
+fn bar(what: &str, figure: String, bar: &str, met: bool) {
+    println!("{what:<58} {figure:>12}   bar: {bar}: {}", if met { "met" } else { "MISSED" });
+}
+
+/// One figure without a bar.
+fn figure(what: &str, figure: String) {
+    println!("{what:<58} {figure:>12}");
+}
+
+fn median(durations: &[Duration]) -> Duration {
+    let mut sorted = durations.to_vec();
+    sorted.sort();
+    sorted[sorted.len() / 2]
+}
+
+fn millis(duration: Duration) -> String {
+    format!("{:.1} ms", duration.as_secs_f64() * 1_000.0)
+}
