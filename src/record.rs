@@ -9,7 +9,10 @@
 pub mod marker;
 mod objects;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 
 use crate::protocol::entry::{Entry, Fact, VERSION};
 use crate::protocol::history::History;
@@ -52,8 +55,19 @@ impl Error {
 pub struct Snapshot {
     /// Every entry, oldest first.
     pub entries: Vec<Entry>,
-    /// The number of the newest.
-    head: u64,
+    /// The number of each.
+    numbers: Vec<u64>,
+}
+
+impl Snapshot {
+    fn next(&self) -> u64 {
+        self.numbers.last().map_or(1, |newest| newest + 1)
+    }
+
+    fn push(&mut self, number: u64, entry: Entry) {
+        self.numbers.push(number);
+        self.entries.push(entry);
+    }
 }
 
 /// What came of [`Record::append`].
@@ -69,6 +83,8 @@ pub enum Append {
 #[derive(Debug, Clone)]
 pub struct Record {
     objects: objects::Objects,
+    /// As it was read or written last. Entries never change, so only newer ones have to be read again.
+    known: Arc<Mutex<Snapshot>>,
 }
 
 impl Record {
@@ -77,7 +93,7 @@ impl Record {
     /// # Errors
     /// If this build has no store for the URL.
     pub fn open(url: &str) -> Result<Self, Error> {
-        Ok(Self { objects: objects::Objects::open(url)? })
+        Ok(Self { objects: objects::Objects::open(url)?, known: Arc::default() })
     }
 
     /// Reads everything.
@@ -85,7 +101,9 @@ impl Record {
     /// # Errors
     /// If any of it can't be read.
     pub async fn load(&self) -> Result<Snapshot, Error> {
-        self.objects.load().await
+        let mut known = self.known.lock().await;
+        self.objects.refresh(&mut known).await?;
+        Ok(known.clone())
     }
 
     /// Adds one entry after the newest of `snapshot`, which it updates.
@@ -93,10 +111,10 @@ impl Record {
     /// # Errors
     /// If the store does not take it, or it is unknown whether it has.
     pub async fn append(&self, snapshot: &mut Snapshot, entry: Entry) -> Result<Append, Error> {
-        let appended = self.objects.append(snapshot.head + 1, &entry).await?;
+        let number = snapshot.next();
+        let appended = self.objects.create(number, &entry).await?;
         if appended == Append::Done {
-            snapshot.head += 1;
-            snapshot.entries.push(entry);
+            snapshot.push(number, entry);
         }
         Ok(appended)
     }
@@ -114,21 +132,26 @@ impl Record {
         }
     }
 
+    /// What is known needs no reading again first: if it is out of date, the number it leads to is taken.
     async fn try_add(&self, entry: Entry) -> Result<RecordReply, Error> {
+        let mut known = self.known.lock().await;
+        if known.entries.is_empty() {
+            self.objects.refresh(&mut known).await?;
+        }
         loop {
-            let mut snapshot = self.load().await?;
-            if snapshot.entries.iter().any(|known| known.write_id == entry.write_id) {
+            if known.entries.iter().any(|other| other.write_id == entry.write_id) {
                 return Ok(RecordReply::Done);
             }
-            if let Some((newest, _)) = History::read(&snapshot.entries).newest_claim()
+            if let Some((newest, _)) = History::read(&known.entries).newest_claim()
                 && entry.epoch > 0
                 && newest > entry.epoch
             {
                 return Ok(RecordReply::Superseded(format!("epoch {newest} has begun")));
             }
-            if self.append(&mut snapshot, entry.clone()).await? == Append::Done {
+            if self.append(&mut known, entry.clone()).await? == Append::Done {
                 return Ok(RecordReply::Done);
             }
+            self.objects.refresh(&mut known).await?;
         }
     }
 }
@@ -138,3 +161,6 @@ impl Record {
 pub fn entry(epoch: u64, fact: Fact) -> Entry {
     Entry { version: VERSION, write_id: crate::random::id(), at: Timestamp::now(), epoch, fact }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 #
 # tests/demo.sh [VERSION]     stops and starts a real Flink job under savepointd; VERSION is 1.20.5 by default
 #
-# Fetches Flink (about 250 MB) on the first run, into ${SAVEPOINTD_CACHE:-~/.cache/savepointd}. Everything listens on
+# Fetches Flink (about 250 MB) on the first run, into ${SPTEST_CACHE:-~/.cache/savepointd}. Everything listens on
 # 127.0.0.1, in a temporary directory that is gone afterwards.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,4 +15,4 @@ echo "building savepointd"
 target=${CARGO_TARGET_DIR:-target}
 cargo build --quiet --locked --bin savepointd --example demo
 tests/flink/job.sh "$version" > /dev/null
-SAVEPOINTD_BINARY=$(realpath "$target/debug/savepointd") "$target/debug/examples/demo" "$version"
+SPTEST_BINARY=$(realpath "$target/debug/savepointd") "$target/debug/examples/demo" "$version"

@@ -6,7 +6,7 @@
 #   full      the same with twenty stop and start cycles (an hour)
 #   bench     the figures, each beside a peer that is measured in the same run
 #
-# Flink, tools and build results are kept in ${SAVEPOINTD_CACHE:-~/.cache/savepointd}, outside the checkout.
+# Flink, tools and build results are kept in ${SPTEST_CACHE:-~/.cache/savepointd}, outside the checkout.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tests/tools.sh
@@ -31,7 +31,7 @@ step "static binary"
 cargo static --quiet --locked 2>&1
 binary=$CARGO_TARGET_DIR/release/savepointd
 if [ "$size" = bench ]; then
-    SAVEPOINTD_BINARY=$binary cargo bench --locked --bench bars
+    SPTEST_BINARY=$binary cargo bench --locked --bench bars
     exit
 fi
 tests/static.sh "$binary"
@@ -52,4 +52,4 @@ for version in 1.20.5 2.3.0; do
     tests/flink/job.sh "$version"
 done
 step "tests"
-SAVEPOINTD_CYCLES=$cycles cargo nextest run --locked
+SPTEST_CYCLES=$cycles cargo nextest run --locked

@@ -1,6 +1,6 @@
 # What the commands of the README need; sourced by them. Says clearly what is missing.
 
-cache=${SAVEPOINTD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/savepointd}
+cache=${SPTEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/savepointd}
 
 missing=()
 need() { # COMMAND WHAT-IT-IS

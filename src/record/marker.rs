@@ -31,7 +31,7 @@ impl Marker {
     /// If any of it can't be read.
     pub async fn load(&self) -> Result<Option<Vec<Entry>>, Error> {
         let (_, mut names) = self.folder.children().await?;
-        names.retain(|name| name.ends_with(".json"));
+        names.retain(|name| name.strip_suffix(".json").is_some());
         // The cluster itself first, then epoch by epoch; within one the order makes no difference.
         names.sort_by_key(|name| (epoch(name), name.clone()));
         let mut entries = Vec::new();

@@ -18,19 +18,21 @@ impl Objects {
         Ok(Self { folder: Place::of(url)? })
     }
 
-    pub(super) async fn load(&self) -> Result<Snapshot, Error> {
-        let mut snapshot = Snapshot::default();
+    /// Reads what is not known yet. If anything that is known has gone, everything is read again.
+    pub(super) async fn refresh(&self, known: &mut Snapshot) -> Result<(), Error> {
         let (_, objects) = self.folder.children().await?;
         let mut numbers: Vec<u64> = objects.iter().filter_map(|name| number(name)).collect();
         numbers.sort_unstable();
-        for number in numbers {
-            snapshot.entries.push(read(&self.folder.join(&name(number))).await?);
-            snapshot.head = number;
+        if !numbers.starts_with(&known.numbers) {
+            *known = Snapshot::default();
         }
-        Ok(snapshot)
+        for number in numbers.into_iter().skip(known.numbers.len()) {
+            known.push(number, read(&self.folder.join(&name(number))).await?);
+        }
+        Ok(())
     }
 
-    pub(super) async fn append(&self, number: u64, entry: &Entry) -> Result<Append, Error> {
+    pub(super) async fn create(&self, number: u64, entry: &Entry) -> Result<Append, Error> {
         create(&self.folder.join(&name(number)), entry).await
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn install(dir: &Path) -> anyhow::Result<Exit> {
     let draft = dir.join(format!(".savepointd-{}", std::process::id()));
     let put = || -> anyhow::Result<()> {
         fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-        fs::copy("/proc/self/exe", &draft).with_context(|| draft.display().to_string())?;
+        fs::copy("/proc/self/exe", &draft).with_context(|| format!("copying /proc/self/exe to {}", draft.display()))?;
         fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).with_context(|| draft.display().to_string())?;
         fs::rename(&draft, &target).with_context(|| target.display().to_string())
     };

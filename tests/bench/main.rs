@@ -16,7 +16,7 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let version = std::env::var("SAVEPOINTD_FLINK").unwrap_or_else(|_| "1.20.5".to_owned());
+    let version = std::env::var("SPTEST_FLINK").unwrap_or_else(|_| "1.20.5".to_owned());
     println!("\n== binary");
     let size = std::fs::metadata(support::process::binary()).unwrap().len();
     bar("size", format!("{:.1} MiB", size as f64 / f64::from(1 << 20)), "at most 10 MiB", size <= 10 << 20);

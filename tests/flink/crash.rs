@@ -19,7 +19,8 @@ fn after_kill_9_of_the_job_manager_the_newest_checkpoint_is_restored(version: &s
     let mut cluster = Cluster::with(version, &[retention]);
     cluster.start_task_manager();
     for code_deletes in [false, true] {
-        cluster.job_options = if code_deletes { vec!["--retention".to_owned(), "delete".to_owned()] } else { Vec::new() };
+        cluster.job_options =
+            if code_deletes { vec!["--retention".to_owned(), "delete".to_owned()] } else { Vec::new() };
         let (mut process, _) = cluster.run_confirmed();
         cluster.checkpoints(2);
         let job_id = cluster.job_id();
@@ -46,12 +47,18 @@ fn the_job_survives_the_death_of_its_agent_and_of_run(version: &str) {
     let (process, _) = cluster.run_confirmed();
     let first = process.agent();
     kill(first, Signal::SIGKILL).unwrap();
-    eventually("a new agent", Duration::from_secs(20), || process.child_with("savepointd agent").filter(|pid| *pid != first));
+    eventually("a new agent", Duration::from_secs(20), || {
+        process.child_with("savepointd agent").filter(|pid| *pid != first)
+    });
     eventually("the new agent knows the job", Duration::from_secs(20), || {
         (process.log().iter().filter(|line| line["message"] == "the restore is confirmed").count() == 2).then_some(())
     });
     let outcome = cluster.stop(process);
-    assert_eq!((outcome["outcome"].as_str(), outcome["recorded"].as_bool()), (Some("savepoint"), Some(true)), "{outcome}");
+    assert_eq!(
+        (outcome["outcome"].as_str(), outcome["recorded"].as_bool()),
+        (Some("savepoint"), Some(true)),
+        "{outcome}"
+    );
 
     // The agent dies while the savepoint is being taken: run goes on alone, and storage remembers.
     let (mut process, _) = cluster.run_confirmed();

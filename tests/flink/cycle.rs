@@ -6,8 +6,8 @@ use super::support::flink::Cluster;
 on_each_flink!(every_record_exactly_once_over_stops_and_starts);
 
 fn every_record_exactly_once_over_stops_and_starts(version: &str) {
-    // The full size: SAVEPOINTD_CYCLES=20
-    let cycles = std::env::var("SAVEPOINTD_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    // The full size: SPTEST_CYCLES=20
+    let cycles = std::env::var("SPTEST_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let mut cluster = Cluster::new(version);
     cluster.start_task_manager();
     let mut expected: Option<String> = None;
@@ -16,7 +16,11 @@ fn every_record_exactly_once_over_stops_and_starts(version: &str) {
         assert_eq!(restored, expected, "start {cycle}");
         cluster.progress(200);
         let outcome = cluster.stop(process);
-        assert_eq!((outcome["outcome"].as_str(), outcome["recorded"].as_bool()), (Some("savepoint"), Some(true)), "{outcome}");
+        assert_eq!(
+            (outcome["outcome"].as_str(), outcome["recorded"].as_bool()),
+            (Some("savepoint"), Some(true)),
+            "{outcome}"
+        );
         expected = outcome["point"].as_str().map(str::to_owned);
         assert_eq!(cluster.ask("plan")["path"].as_str(), expected.as_deref());
     }
@@ -29,6 +33,9 @@ fn every_record_exactly_once_over_stops_and_starts(version: &str) {
     assert_eq!(ids.len(), cycles);
     assert!(ids.windows(2).all(|pair| pair[0] > pair[1]), "newest first, and numbers only grow: {ids:?}");
     for row in history.as_array().unwrap() {
-        assert!(row["confirmed"].as_bool().unwrap() && row["kind"] == "final" && row["bytes"].as_u64().unwrap() > 0, "{row}");
+        assert!(
+            row["confirmed"].as_bool().unwrap() && row["kind"] == "final" && row["bytes"].as_u64().unwrap() > 0,
+            "{row}"
+        );
     }
 }

@@ -10,7 +10,7 @@
 #   apache-flink             bin/*.sh, conf/*                                  (a wheel; only these files of it are used)
 # opt/ (SQL client, PyFlink) is left out.
 #
-# The result is kept in ${SAVEPOINTD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/savepointd}/flink/VERSION and is not to be
+# The result is kept in ${SPTEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/savepointd}/flink/VERSION and is not to be
 # written to: give every run its own FLINK_CONF_DIR, FLINK_LOG_DIR and FLINK_PID_DIR. Building is atomic (a killed run
 # leaves nothing that looks finished) and safe when several runs want the same version at once.
 #
@@ -26,7 +26,7 @@ say() { echo "flink $version: $*" >&2; }
 version=$1
 [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || usage
 
-cache=${SAVEPOINTD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/savepointd}
+cache=${SPTEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/savepointd}
 case $cache in /*) ;; *) cache=$PWD/$cache ;; esac
 root=$cache/flink
 home=$root/$version

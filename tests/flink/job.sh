@@ -24,7 +24,7 @@ source=$here/job/SeqJob.java
 
 flink=$("$here/dist.sh" "$version")
 
-cache=${SAVEPOINTD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/savepointd}
+cache=${SPTEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/savepointd}
 case $cache in /*) ;; *) cache=$PWD/$cache ;; esac
 hash=$(cat -- "$source" "$here/job.sh" | sha256sum)
 dir=$cache/job/$version-${hash%% *}

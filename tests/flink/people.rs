@@ -67,13 +67,14 @@ fn an_explicit_path_counts_when_it_is_new_and_a_pin_until_a_point_after_it(versi
 
     // Pinned to the older one; crashes before its first checkpoint; the pin is still the base.
     cluster.tell(&["pin", &first]);
-    cluster.flink_options = vec!["-Dexecution.checkpointing.interval=1 h".to_owned()];
+    cluster.control("slowsnap", "60000");
     for _ in 0..2 {
         let (mut process, restored) = cluster.run_confirmed();
         assert_eq!(restored.as_ref(), Some(&first));
         kill(cluster.job_manager(&process), Signal::SIGKILL).unwrap();
         assert_eq!(process.exit_code(STOP), 137);
     }
+    cluster.uncontrol("slowsnap");
     // Given to Flink, new: counts. The same again: the newest point counts.
     cluster.flink_options = vec!["--fromSavepoint".to_owned(), second.clone()];
     let (process, restored) = cluster.run_confirmed();

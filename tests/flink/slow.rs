@@ -25,7 +25,8 @@ fn a_slow_savepoint_is_taken_within_its_deadline_and_given_up_at_it(version: &st
     // Longer than the deadline; the second time in a job whose own code has Flink delete checkpoints at its end.
     cluster.settings = vec!["stop.grace=8s".to_owned(), "stop.reserve=2s".to_owned()];
     for code_deletes in [false, true] {
-        cluster.job_options = if code_deletes { vec!["--retention".to_owned(), "delete".to_owned()] } else { Vec::new() };
+        cluster.job_options =
+            if code_deletes { vec!["--retention".to_owned(), "delete".to_owned()] } else { Vec::new() };
         let (mut process, _) = cluster.run_confirmed();
         cluster.checkpoints(1);
         cluster.control("slowsnap", "30000");
@@ -36,7 +37,11 @@ fn a_slow_savepoint_is_taken_within_its_deadline_and_given_up_at_it(version: &st
         assert_eq!(code, 143, "{}", process.text());
         assert!(took < Duration::from_secs(8), "ended after {took:?}\n{}", process.text());
         let outcome = process.find("stopped").unwrap();
-        assert_eq!((outcome["outcome"].as_str(), outcome["recorded"].as_bool()), (Some("checkpoint"), Some(true)), "{outcome}");
+        assert_eq!(
+            (outcome["outcome"].as_str(), outcome["recorded"].as_bool()),
+            (Some("checkpoint"), Some(true)),
+            "{outcome}"
+        );
         assert_eq!(process.find("ending the entrypoint").unwrap()["kill"], code_deletes, "{}", process.text());
         cluster.uncontrol("slowsnap");
         assert_eq!(cluster.ask("plan")["path"], outcome["point"]);

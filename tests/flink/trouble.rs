@@ -11,7 +11,11 @@ on_each_flink!(a_signal_at_any_moment_ends_in_order, a_task_manager_dies_during_
 fn a_signal_at_any_moment_ends_in_order(version: &str) {
     let mut cluster = Cluster::with(
         version,
-        &[("restart-strategy.type", "fixed-delay"), ("restart-strategy.fixed-delay.attempts", "100"), ("restart-strategy.fixed-delay.delay", "4 s")],
+        &[
+            ("restart-strategy.type", "fixed-delay"),
+            ("restart-strategy.fixed-delay.attempts", "100"),
+            ("restart-strategy.fixed-delay.delay", "4 s"),
+        ],
     );
     // Before Flink's REST API is up.
     let mut process = cluster.run();
@@ -79,13 +83,20 @@ fn a_task_manager_dies_during_the_stop(version: &str) {
     process.signal(Signal::SIGTERM);
     process.logged("stopping", STOP);
     eventually("the savepoint has begun", STOP, || {
-        let own = std::fs::read_dir(cluster.dir.path().join("sp")).ok()?.flatten().find(|entry| entry.file_name() != "marker")?;
+        let own = std::fs::read_dir(cluster.dir.path().join("sp"))
+            .ok()?
+            .flatten()
+            .find(|entry| entry.file_name() != "marker")?;
         std::fs::metadata(own.path().join("1")).ok()
     });
     cluster.kill_task_manager();
     assert_eq!(process.exit_code(STOP), 143, "{}", process.text());
     let outcome = process.find("stopped").unwrap();
-    assert_eq!((outcome["outcome"].as_str(), outcome["recorded"].as_bool()), (Some("checkpoint"), Some(true)), "{outcome}");
+    assert_eq!(
+        (outcome["outcome"].as_str(), outcome["recorded"].as_bool()),
+        (Some("checkpoint"), Some(true)),
+        "{outcome}"
+    );
     cluster.uncontrol("slowsnap");
 
     cluster.start_task_manager();

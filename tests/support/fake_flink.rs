@@ -4,56 +4,18 @@
 //! It lives as long as the fake entrypoint does: that writes its process id and its command line into a file, from which
 //! job id and restore path are taken, and once that process is gone no request is answered any more.
 
+mod wire;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// The calls that can be told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
-    Jobs,
-    Stop,
-    Poll,
-    Checkpoints,
-    CheckpointConfig,
-    Cancel,
-    Other,
-}
-
-/// What happens in place of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// The answer, but late.
-    Delay(Duration),
-    /// Taken in, not done, never answered.
-    Hang,
-    /// Not done; the connection is reset.
-    Reset,
-    /// Not done; this answer in its place.
-    Answer(u16, &'static str, &'static str),
-    /// Done, but half of the answer is missing.
-    HalfBody,
-    /// Done, but the connection closes before the answer.
-    LostReply,
-    /// Done, but answered for another request id.
-    OtherRequest,
-}
-
-/// One request, as it came.
-#[derive(Debug, Clone)]
-pub struct Request {
-    pub call: Call,
-    pub method: String,
-    pub path: String,
-    pub body: String,
-    pub at: Instant,
-}
+pub use wire::{Call, Fault, Request};
 
 /// How the next stop-with-savepoint goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +88,7 @@ impl FakeFlink {
                     return;
                 }
                 let serving = Arc::clone(&serving);
-                std::thread::spawn(move || serve(&serving, stream));
+                std::thread::spawn(move || wire::serve(&serving, stream));
             }
         });
         Self { shared, port }
@@ -411,9 +373,10 @@ impl Job {
         let savepoint = self.savepoint.as_ref().map(|(id, path, kind)| {
             json!({ "id": id, "external_path": path.replacen("file:///", "file:/", 1), "checkpoint_type": kind })
         });
-        let restored = self.restored.as_ref().map(|(id, path)| {
-            json!({ "id": id, "restore_timestamp": 1, "is_savepoint": true, "external_path": path })
-        });
+        let restored = self
+            .restored
+            .as_ref()
+            .map(|(id, path)| json!({ "id": id, "restore_timestamp": 1, "is_savepoint": true, "external_path": path }));
         let latest = json!({ "completed": completed, "savepoint": savepoint, "failed": null, "restored": restored });
         json!({ "counts": {}, "summary": { "state_size": { "p50": "NaN" } }, "latest": latest, "history": [] })
     }
@@ -422,86 +385,4 @@ impl Job {
 fn failure(trace: &str) -> Value {
     let cause = json!({ "class": "java.util.concurrent.CompletionException", "stack-trace": trace, "serialized-throwable": "rO0" });
     json!({ "status": { "id": "COMPLETED" }, "operation": { "failure-cause": cause } })
-}
-
-fn serve(shared: &Arc<Shared>, mut stream: TcpStream) {
-    while let Some((request, length)) = receive(&stream) {
-        let fault = {
-            let mut state = shared.state();
-            state.log.push(request.clone());
-            let found = state.faults.iter_mut().find(|(call, _, times)| *call == request.call && *times > 0);
-            found.map(|(_, fault, times)| {
-                *times = times.saturating_sub(1);
-                fault.clone()
-            })
-        };
-        if fault == Some(Fault::Reset) {
-            // With a request that nobody has read the kernel closes by RST.
-            return;
-        }
-        let _ = stream.read_exact(&mut vec![0; length]);
-        match &fault {
-            Some(Fault::Hang) => {
-                let _ = stream.peek(&mut [0]);
-                return;
-            }
-            Some(Fault::Delay(delay)) => std::thread::sleep(*delay),
-            _ => {}
-        }
-        let (status, kind, text) = match &fault {
-            Some(Fault::Answer(status, kind, text)) => (*status, *kind, (*text).to_owned()),
-            _ => match shared.answer(&request) {
-                Some((status, body)) => (status, "application/json; charset=UTF-8", body.to_string()),
-                None => return,
-            },
-        };
-        let (text, sent) = match fault {
-            Some(Fault::LostReply) => return,
-            Some(Fault::OtherRequest) => (json!({ "request-id": "0".repeat(32) }).to_string(), None),
-            Some(Fault::HalfBody) => (text.clone(), Some(text.len() / 2)),
-            _ => (text, None),
-        };
-        let head =
-            format!("HTTP/1.1 {status} Whatever\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", text.len());
-        let body = &text.as_bytes()[..sent.unwrap_or(text.len())];
-        if stream.write_all(&[head.as_bytes(), body].concat()).is_err() || sent.is_some() {
-            return;
-        }
-    }
-}
-
-/// The next request, left unread in the connection, and its length.
-fn receive(stream: &TcpStream) -> Option<(Request, usize)> {
-    let mut buffer = vec![0; 65_536];
-    loop {
-        let seen = stream.peek(&mut buffer).ok().filter(|seen| *seen > 0)?;
-        let text = String::from_utf8_lossy(&buffer[..seen]).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| {
-                let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-            });
-            let length = length.unwrap_or(0);
-            if body.len() >= length {
-                let mut words = head.split(' ');
-                let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-                let body = body.get(..length)?.to_owned();
-                let call = call(&method, &path);
-                return Some((Request { call, method, path, body, at: Instant::now() }, head.len() + 4 + length));
-            }
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn call(method: &str, path: &str) -> Call {
-    match (method, path) {
-        ("GET", "/jobs/overview") => Call::Jobs,
-        ("POST", path) if path.ends_with("/stop") => Call::Stop,
-        ("GET", path) if path.contains("/savepoints/") => Call::Poll,
-        ("GET", path) if path.ends_with("/checkpoints") => Call::Checkpoints,
-        ("GET", path) if path.ends_with("/checkpoints/config") => Call::CheckpointConfig,
-        ("PATCH", _) => Call::Cancel,
-        _ => Call::Other,
-    }
 }

@@ -76,7 +76,8 @@ impl Cluster {
             std::fs::create_dir(dir.path().join(name)).unwrap();
         }
         let root = dir.path().display();
-        let mut opens = "--add-exports=java.base/sun.net.util=ALL-UNNAMED --add-opens=java.base/sun.nio.ch=ALL-UNNAMED".to_owned();
+        let mut opens =
+            "--add-exports=java.base/sun.net.util=ALL-UNNAMED --add-opens=java.base/sun.nio.ch=ALL-UNNAMED".to_owned();
         for package in OPENS {
             opens += &format!(" --add-opens=java.base/java.{package}=ALL-UNNAMED");
         }
@@ -175,6 +176,36 @@ impl Cluster {
         Process::start(command.stdout(log))
     }
 
+    /// The JobManager as it is without savepointd.
+    pub fn run_plain(&self, from: Option<&str>) -> Process {
+        let mut command = Command::new(self.home.join("bin/standalone-job.sh"));
+        self.environment(command.arg("start-foreground"));
+        if let Some(from) = from {
+            command.args(["--fromSavepoint", from]);
+        }
+        command.args(["-Dexecution.shutdown-on-application-finish=false", "--job-classname", "SeqJob"]);
+        command.args(["--out", &self.path("out"), "--ctl", &self.path("ctl")]).args(&self.job_options);
+        Process::start(command.stdout(Stdio::null()))
+    }
+
+    /// A command of Flink's own, such as `flink stop`.
+    pub fn flink(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = Command::new(self.home.join("bin/flink"));
+        self.environment(&mut command);
+        command.args(arguments).output().unwrap()
+    }
+
+    /// Waits until all tasks run; gives the job's id.
+    pub fn all_running(&self) -> String {
+        eventually("all tasks are running", START, || {
+            let overview = http::json(self.rest, "/jobs/overview")?;
+            let job = &overview["jobs"][0];
+            let tasks = &job["tasks"];
+            (tasks["total"].as_u64()? > 0 && tasks["running"] == tasks["total"])
+                .then(|| job["jid"].as_str().map(str::to_owned))?
+        })
+    }
+
     /// Runs, and waits until Flink has confirmed the restore; gives what was restored.
     pub fn run_confirmed(&self) -> (Process, Option<String>) {
         let process = self.run();
@@ -198,7 +229,9 @@ impl Cluster {
 
     /// The JobManager's process.
     pub fn job_manager(&self, process: &Process) -> Pid {
-        eventually("the JobManager's process", START, || process.child_with("ClusterEntrypoint").or_else(|| process.child_with("java")))
+        eventually("the JobManager's process", START, || {
+            process.child_with("ClusterEntrypoint").or_else(|| process.child_with("java"))
+        })
     }
 
     /// A control file of the job.
@@ -213,7 +246,8 @@ impl Cluster {
 
     /// The lives of the writing task, oldest first; those without a record left out.
     pub fn lives(&self) -> Vec<Life> {
-        let mut files: Vec<_> = std::fs::read_dir(self.dir.path().join("out")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> =
+            std::fs::read_dir(self.dir.path().join("out")).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         files.iter().filter_map(|file| life(&std::fs::read_to_string(file).unwrap())).collect()
     }
@@ -279,7 +313,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.kill_task_manager();
-        if std::thread::panicking() && std::env::var_os("SAVEPOINTD_KEEP").is_some() {
+        if std::thread::panicking() && std::env::var_os("SPTEST_KEEP").is_some() {
             let kept = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap()).keep();
             eprintln!("kept {}", kept.display());
         }

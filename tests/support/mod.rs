@@ -1,8 +1,8 @@
 //! What all tests of whole processes share.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
-pub mod flink;
 pub mod fake_flink;
+pub mod flink;
 pub mod http;
 pub mod process;
 

@@ -1,9 +1,10 @@
 //! A `savepointd` process under test: its log as it comes, its signals, its exit code.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -12,9 +13,13 @@ use serde_json::Value;
 
 use super::eventually;
 
-/// The binary under test.
-pub fn binary() -> &'static Path {
-    Path::new(option_env!("CARGO_BIN_EXE_savepointd").unwrap_or("target/release/savepointd"))
+/// The binary under test: what `SPTEST_BINARY` names, else the one that was built with the test.
+pub fn binary() -> PathBuf {
+    let named = std::env::var_os("SPTEST_BINARY").map(PathBuf::from);
+    named.unwrap_or_else(|| {
+        let built = option_env!("CARGO_BIN_EXE_savepointd");
+        built.map(PathBuf::from).expect("SPTEST_BINARY names the binary")
+    })
 }
 
 /// A running process. Dropped, it is killed.
@@ -22,6 +27,7 @@ pub fn binary() -> &'static Path {
 pub struct Process {
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
+    reader: JoinHandle<()>,
 }
 
 impl Process {
@@ -32,14 +38,14 @@ impl Process {
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let into = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let value = serde_json::from_str(&line)
                     .unwrap_or_else(|_| serde_json::json!({ "message": line, "foreign": true }));
                 into.lock().unwrap().push(value);
             }
         });
-        Self { child, log }
+        Self { child, log, reader }
     }
 
     pub fn pid(&self) -> Pid {
@@ -57,7 +63,15 @@ impl Process {
 
     /// The first log line with this message, as soon as it is there.
     pub fn logged(&self, message: &str, limit: Duration) -> Value {
-        eventually(&format!("log line {message:?} in\n{}", self.text()), limit, || self.find(message))
+        let begin = std::time::Instant::now();
+        loop {
+            let over = begin.elapsed() >= limit || self.reader.is_finished();
+            if let Some(line) = self.find(message) {
+                return line;
+            }
+            assert!(!over, "no log line {message:?} after {:?} in\n{}", begin.elapsed(), self.text());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub fn find(&self, message: &str) -> Option<Value> {
@@ -75,6 +89,10 @@ impl Process {
         let begin = std::time::Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                // Whoever asks for the exit code asks for the log next.
+                while !self.reader.is_finished() && begin.elapsed() < limit {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
                 return status.code().unwrap_or_else(|| 128 + status.signal().unwrap());
             }
             assert!(begin.elapsed() < limit, "has not ended within {limit:?}:\n{}", self.text());
