@@ -125,12 +125,16 @@ async fn until_told_to_end(agent: &Rc<Agent>, signals: &mut Signals) {
     }
     let session = agent.session.borrow().clone();
     let Some(session) = session else { return };
-    if session.is_over() {
-        return;
-    }
     agent.begin_stop(&session, agent.clock.now());
     let limit = agent.config.stop.grace;
-    if tokio::time::timeout(limit, session.over()).await.is_err() {
+    let ended = async {
+        // Also where the JobManager is gone: what its stop came to is still to be recorded.
+        if session.stopping.get() {
+            let _ = agent.orders.subscribe().wait_for(|orders| orders.release.is_some()).await;
+        }
+        session.over().await;
+    };
+    if tokio::time::timeout(limit, ended).await.is_err() {
         tracing::warn!("run has not reported the JobManager's end; ending all the same");
     }
 }

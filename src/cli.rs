@@ -32,7 +32,7 @@ pub struct Settings {
     /// The configuration file (TOML)
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The record, such as file:///var/lib/savepointd/orders
+    /// The record, such as <file:///var/lib/savepointd/orders>
     #[arg(long, global = true, value_name = "URL")]
     pub record: Option<String>,
     /// A configuration value; may be given several times

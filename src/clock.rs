@@ -13,8 +13,8 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// How far before the start of the clock its zero lies.
-    const PAST: Duration = Duration::from_hours(24);
+    /// How far before the start of the clock its zero lies: a day.
+    const PAST: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// A clock that begins now.
     #[must_use]

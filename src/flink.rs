@@ -20,9 +20,11 @@ use crate::protocol::id::{JobId, TriggerId};
 use crate::protocol::point::Format;
 use crate::protocol::stop::{Job, JobsReply, PollReply, PostReply};
 
+/// No answer takes longer. A JobManager that is starting takes in requests and leaves them hanging for a while; whoever
+/// asks is to ask again. A stop, which knows its deadline, may give up sooner.
+const REQUEST: Duration = Duration::from_secs(5);
+
 /// A client of one JobManager.
-///
-/// Requests have no time limit of their own but the one of the connection: whoever makes them knows the deadline.
 #[derive(Debug, Clone)]
 pub struct Flink {
     http: reqwest::Client,
@@ -39,6 +41,7 @@ impl Flink {
             // A proxy set for the object store would swallow requests to loopback.
             .no_proxy()
             .connect_timeout(Duration::from_secs(2))
+            .timeout(REQUEST)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(Error::Client)?;

@@ -118,7 +118,7 @@ async fn supervised(
         alone: false,
         gone: watch::Sender::new(false),
     };
-    let exit = supervision.to_the_end(signals, heard, embedded).await;
+    let exit = supervision.supervise(signals, heard, embedded).await;
     line.abort();
     Ok(exit)
 }
@@ -143,7 +143,7 @@ struct Supervision {
 }
 
 impl Supervision {
-    async fn to_the_end(
+    async fn supervise(
         mut self,
         signals: &mut Signals,
         mut heard: mpsc::UnboundedReceiver<News>,
@@ -166,6 +166,11 @@ impl Supervision {
                     }
                 },
                 Some(news) = heard.recv() => self.hear(news),
+                () = again(embedded.as_ref()), if self.held.is_none() => {
+                    if let Some(embedded) = embedded {
+                        embedded.start_again();
+                    }
+                }
                 () = tokio::time::sleep_until(self.clock.instant(wake.unwrap_or(Moment(0)))), if wake.is_some() => {}
             }
             self.do_what_is_due();
@@ -281,7 +286,7 @@ impl Supervision {
         let silent =
             (self.held.is_some() && self.release.is_none() && !self.alone).then(|| self.heard_at.plus(SILENCE));
         let lost = self.held.as_ref().filter(|_| !self.connected && !self.alone && self.release.is_none());
-        let forced = self.held.as_ref().and_then(|held| held.next_force(self.release.is_some()));
+        let forced = self.held.as_ref().map(|held| held.next_force(self.release.is_some()));
         let wakes = [silent, lost.map(|held| held.agent_until), forced, self.kill_at];
         wakes.into_iter().flatten().min()
     }
@@ -331,6 +336,14 @@ impl Supervision {
     }
 }
 
+/// Waits until an agent of our own has to be started again.
+async fn again(embedded: Option<&Embedded>) {
+    match embedded {
+        Some(embedded) => embedded.due().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The answer to a claim, as far as `run` is concerned.
 fn go(reply: ClaimReply) -> Result<(Vec<String>, Finish), ClaimReply> {
     match reply {
@@ -364,15 +377,11 @@ impl Options {
         agent.extend(settings.to_args());
         let mut socket = config.socket.clone();
         if config.socket == Path::new(crate::config::DEFAULT_SOCKET) {
-            let directory = embedded::directory(&agent_name(config))?;
+            let directory = embedded::directory(config.record.as_str())?;
             socket = directory.join("run.sock");
             agent.extend(["--set".to_owned(), format!("socket={}", socket.display())]);
             agent.extend(["--set".to_owned(), format!("control_socket={}", directory.join("control.sock").display())]);
         }
         Ok(Self { argv, socket, on_refusal, agent: Some(agent) })
     }
-}
-
-fn agent_name(config: &crate::config::Config) -> String {
-    crate::config::default_cluster_id(config.record.as_str())
 }

@@ -245,7 +245,7 @@ async fn checkpoints(directory: &Place, ours: impl Fn(JobId) -> bool) -> Result<
 async fn checkpoints_of(folder: &Place, job_id: JobId) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
     for name in folder.children().await?.0 {
-        if !name.strip_prefix("chk-").is_some_and(|number| number.parse::<u64>().is_ok()) {
+        if name.strip_prefix("chk-").is_none_or(|number| number.parse::<u64>().is_err()) {
             continue;
         }
         let place = folder.join(&name);

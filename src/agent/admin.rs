@@ -3,6 +3,7 @@
 //! `/livez` answers as long as the agent's event loop turns. `/readyz` says whether the gate is open and the JobManager's
 //! RPC port is up: TaskManagers find the JobManager through its readiness, so it must not wait for the job.
 
+use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ impl Agent {
         let mut page = format!("savepointd {}\n\n", env!("CARGO_PKG_VERSION"));
         for (key, value) in status.as_object().into_iter().flatten() {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            page.push_str(&format!("{key:<10} {value}\n"));
+            let _ = writeln!(page, "{key:<10} {value}");
         }
         page
     }

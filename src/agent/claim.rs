@@ -99,13 +99,7 @@ impl Agent {
         }
     }
 
-    async fn session(
-        &self,
-        go: Go,
-        setup: Setup,
-        finish: Finish,
-        marker: Marker,
-    ) -> Result<Session, String> {
+    async fn session(&self, go: Go, setup: Setup, finish: Finish, marker: Marker) -> Result<Session, String> {
         let snapshot = self.record.load().await.map_err(|error| report::chain(&error))?;
         let history = History::read(&snapshot.entries);
         let epoch = history.epochs.get(&go.epoch);

@@ -71,8 +71,8 @@ fn orders(agent: &Agent) -> Response<Body> {
                 () = beat => Some(Bytes::from_static(b"\n")),
             }
         };
-        let line = changed.await?;
-        Some((Ok(Frame::data(line)), changes))
+        let text = changed.await?;
+        Some((Ok(Frame::data(text)), changes))
     });
     Response::new(StreamBody::new(lines).boxed_unsync())
 }

@@ -41,10 +41,6 @@ pub(super) struct Session {
 }
 
 impl Session {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a field of its own; a builder would say the same at more length"
-    )]
     pub(super) fn new(
         go: Go,
         setup: Setup,

@@ -6,14 +6,15 @@ use super::Agent;
 use super::session::Session;
 use crate::api::{Exited, ReleaseOrder};
 use crate::protocol::entry::Attempt;
+use crate::protocol::id::TriggerId;
 use crate::protocol::stop::{Plan, Release, Stop};
 use crate::protocol::time::{Deadline, Moment};
-use crate::{random, stop};
+use crate::stop;
 
 impl Agent {
     /// Begins a stop, or joins the one that is under way. It goes on when whoever asked hangs up.
     pub(super) fn begin_stop(self: &Rc<Self>, session: &Rc<Session>, began: Moment) {
-        if session.stopping.replace(true) || session.is_over() {
+        if session.is_over() || session.stopping.replace(true) {
             return;
         }
         session.abort_tasks();
@@ -26,7 +27,7 @@ impl Agent {
             began,
             deadline: Deadline::after(began, config.stop.grace, config.stop.reserve),
             resume: session.resume.clone(),
-            seed: random::id(),
+            seed: TriggerId::seed(&session.finish.target),
             ran: session.ran.get(),
             checkpoints_survive: session.retains.get().unwrap_or(true),
         };

@@ -129,14 +129,12 @@ fn decide(situation: &Situation, points: &Points) -> Choice {
             return going_back(situation, points, choice);
         }
     }
-    if let Some(stranger) = points.newer_than_known(situation) {
+    if let Some((path, stranger)) = points.newer_than_known(situation) {
         return plain(
             Decision::Refuse,
             &format!(
-                "{} belongs to epoch {}, but the record knows of no start after epoch {}: the record is older than the \
+                "{path} belongs to epoch {stranger}, but the record knows of no start after epoch {}: the record is older than the \
                  storage. Bring the record back, or say which point to use: savepointd pin PATH",
-                stranger.path,
-                stranger.epoch.unwrap_or_default(),
                 latest.map_or(0, |(epoch, ..)| epoch),
             ),
         );
@@ -206,9 +204,10 @@ fn go_on(situation: &Situation, points: &Points, number: u64, epoch: &Epoch) -> 
             ),
         );
     }
+    let mut passed_over = missing;
     for (place, step) in line.iter().enumerate() {
         let Step::Point(point) = step else {
-            return if place == 0 && missing.is_none() {
+            return if place == 0 && passed_over.is_none() {
                 plain(
                     Decision::Fresh,
                     &format!("epoch {number} began with nothing and completed no checkpoint or savepoint since"),
@@ -218,8 +217,10 @@ fn go_on(situation: &Situation, points: &Points, number: u64, epoch: &Epoch) -> 
             };
         };
         match points.trouble(situation, &point.path) {
-            None => return chosen(situation, points, point, number, place == 0 && missing.is_none()),
-            Some(_) if situation.policy.previous_if_broken => {}
+            None => return chosen(situation, points, point, number, &passed_over),
+            Some(why) if situation.policy.previous_if_broken => {
+                passed_over.get_or_insert_with(|| format!("{} can't be used: {why}", point.path));
+            }
             Some(why) => {
                 return plain(
                     Decision::Refuse,
@@ -245,7 +246,13 @@ fn nothing_whole(epoch: u64) -> Choice {
     )
 }
 
-fn chosen(situation: &Situation, points: &Points, point: &PointRef, epoch: u64, newest: bool) -> Choice {
+fn chosen(
+    situation: &Situation,
+    points: &Points,
+    point: &PointRef,
+    epoch: u64,
+    passed_over: &Option<String>,
+) -> Choice {
     if let Some(limit) = situation.policy.max_state_age {
         let age = points.completed(situation, &point.path).map(|at| situation.now.duration_since(at));
         let too_old = match age {
@@ -264,8 +271,14 @@ fn chosen(situation: &Situation, points: &Points, point: &PointRef, epoch: u64, 
             );
         }
     }
-    let what = if newest { "newest point" } else { "newest whole point, older than the newest known," };
-    plain(Decision::Restore(point.clone()), &format!("{what} of the line that ends in epoch {epoch}"))
+    let line = format!("of the line that ends in epoch {epoch}");
+    let reason = match passed_over {
+        None => format!("newest point {line}"),
+        Some(why) => {
+            format!("newest whole point {line}, older than the newest known, as restore.on_broken allows: {why}")
+        }
+    };
+    plain(Decision::Restore(point.clone()), &reason)
 }
 
 /// Two histories in one checkpoint folder can't be told apart by number: going back under a job id that stays the same
@@ -360,6 +373,11 @@ impl Points {
             let key = |known: &Known| (known.point.epoch, known.point.checkpoint_id, !known.checkpoint);
             key(b).cmp(&key(a)).then_with(|| a.point.path.cmp(&b.point.path))
         });
+        points.damaged.sort_by(|a, b| {
+            let key = |damaged: &Damaged| (damaged.epoch, damaged.checkpoint_id);
+            key(b).cmp(&key(a)).then_with(|| a.path.cmp(&b.path))
+        });
+        points.half.sort();
         points
     }
 
@@ -406,8 +424,12 @@ impl Points {
         if let Some(Damaged { path, why, .. }) = damaged {
             return Some(format!("the newest point, {path}, can't be used: {why}"));
         }
-        let saved = epoch.saved.iter().filter(|saved| saved.point.checkpoint_id > newest);
-        if let Some(saved) = saved.max_by_key(|saved| saved.point.checkpoint_id) {
+        // A savepoint that nobody could look at when it was recorded has no number; the last one recorded is the newest.
+        let unlooked = epoch.saved.last().filter(|saved| {
+            saved.point.checkpoint_id.is_none() && !self.all.iter().any(|known| known.point.path == saved.point.path)
+        });
+        let numbered = epoch.saved.iter().filter(|saved| saved.point.checkpoint_id > newest);
+        if let Some(saved) = unlooked.or_else(|| numbered.max_by_key(|saved| saved.point.checkpoint_id)) {
             let path = &saved.point.path;
             let why = self.trouble(situation, path).unwrap_or_else(|| "it is not there any more".to_owned());
             return Some(format!("the newest recorded point, {path}, can't be used: {why}"));
@@ -442,12 +464,13 @@ impl Points {
     }
 
     /// A point of an epoch in which Flink can't have started, as far as record and markers know.
-    fn newer_than_known(&self, situation: &Situation) -> Option<&PointRef> {
+    fn newer_than_known(&self, situation: &Situation) -> Option<(&str, u64)> {
         let known = situation.history.newest_based(u64::MAX).map_or(0, |(epoch, ..)| epoch);
-        self.all
-            .iter()
-            .map(|known| &known.point)
-            .find(|point| point.epoch.is_some_and(|epoch| epoch > known && !situation.history.is_void(epoch)))
+        let whole = self.all.iter().map(|known| (known.point.path.as_str(), known.point.epoch));
+        // Damage tells of a start as well as a whole point does.
+        let damaged = self.damaged.iter().map(|damaged| (damaged.path.as_str(), damaged.epoch));
+        let mut attributed = whole.chain(damaged).filter_map(|(path, epoch)| Some((path, epoch?)));
+        attributed.find(|(_, epoch)| *epoch > known && !situation.history.is_void(*epoch))
     }
 
     fn completed(&self, situation: &Situation, path: &str) -> Option<Timestamp> {
@@ -492,6 +515,9 @@ impl Points {
         };
         candidates.extend(self.damaged.iter().map(|damaged| nameless(&damaged.path, damaged.why.clone())));
         candidates.extend(self.half.iter().map(|path| nameless(path, "half-written: it has no _metadata".to_owned())));
+        let unseen = situation.broken.iter().filter(|(path, _)| !candidates.iter().any(|one| one.point.path == **path));
+        let unseen: Vec<_> = unseen.map(|(path, why)| nameless(path, why.clone())).collect();
+        candidates.extend(unseen);
         if let Decision::Restore(point) = &choice.decision
             && !candidates.iter().any(|candidate| candidate.chosen)
         {
@@ -541,7 +567,8 @@ fn attribute(situation: &Situation, found: &Found, checkpoint_id: u64) -> Option
 /// Savepoints in Flink's default directory that might be this cluster's but whose epoch nothing tells.
 #[must_use]
 pub fn unattributed(situation: &Situation) -> Vec<String> {
-    let prefix = JobId::derived(&situation.cluster, 0).prefix();
+    // The job id that this start uses; derived ones share their first digits.
+    let prefix = situation.fixed_job_id.unwrap_or_else(|| JobId::derived(&situation.cluster, 0)).prefix();
     situation
         .found
         .iter()

@@ -230,6 +230,118 @@ impl EndKind {
 mod tests {
     use super::*;
 
+    fn point() -> PointRef {
+        PointRef { path: "s3://flink/a".into(), checkpoint_id: Some(7), epoch: Some(2) }
+    }
+
+    /// Every variant, with everything that it can carry, and with as little as it can.
+    fn facts() -> Vec<Fact> {
+        let id = Id::from_bytes([1; 16]);
+        let holder = Holder { incarnation: id, host: "pod".into(), boot_id: "boot".into(), pid: 7, started: u64::MAX };
+        let directories = Directories {
+            savepoint: "s3://s".into(),
+            flink_savepoint: Some("s3://d".into()),
+            checkpoint: "s3://c".into(),
+        };
+        let based = Based {
+            base: Some(point()),
+            explicit: Some("s3://e".into()),
+            consumed: Some(id),
+            seen: vec!["s3://seen".into()],
+            reason: "newest".into(),
+        };
+        let saved = |kind| Saved {
+            job_id: id,
+            point: point(),
+            kind,
+            format: Some(Format::Canonical),
+            completed_at: Timestamp::UNIX_EPOCH,
+            bytes: Some(u64::MAX),
+            duration_ms: Some(1),
+        };
+        let end = |how| End { job_id: id, how, savepoint: Some(point()), reason: "because".into() };
+        let mut facts = vec![
+            Fact::Created { cluster: "orders".into(), record_id: id },
+            Fact::Claimed(Claim { job_id: Some(id), holder: holder.clone(), directories }),
+            Fact::Claimed(Claim { job_id: None, holder, directories: Directories::default() }),
+            Fact::Based(based.clone()),
+            Fact::Based(Based { base: None, explicit: None, consumed: None, seen: Vec::new(), ..based }),
+            Fact::Progressed { job_id: id, checkpoint_id: 1 },
+            Fact::Confirmed { restored: Some(point()) },
+            Fact::Confirmed { restored: None },
+            Fact::Voided { reason: "ran from nothing".into() },
+            Fact::Attempted(Attempt {
+                job_id: id,
+                trigger_id: id,
+                target: "s3://t".into(),
+                format: Format::Native,
+                drain: true,
+            }),
+            Fact::Saved(Saved { format: None, bytes: None, duration_ms: None, ..saved(Kind::Final) }),
+            Fact::Ended(End { savepoint: None, reason: String::new(), ..end(EndKind::Finished) }),
+            Fact::Pinned { path: "s3://p".into() },
+            Fact::Unpinned,
+            Fact::FreshAllowed,
+            Fact::Unknown,
+        ];
+        facts
+            .extend([Kind::Final, Kind::Periodic, Kind::Manual, Kind::Checkpoint].map(|kind| Fact::Saved(saved(kind))));
+        let ends = [EndKind::Finished, EndKind::Cancelled, EndKind::Stopped, EndKind::Failed];
+        facts.extend(ends.map(|how| Fact::Ended(end(how))));
+        facts.extend(StopOutcome::ALL.map(|outcome| Fact::Stopped { outcome, reason: "so".into() }));
+        facts
+    }
+
+    /// The tag of each variant; one that is added has to be named here, and then told in [`facts`].
+    fn tag(fact: &Fact) -> &'static str {
+        match fact {
+            Fact::Created { .. } => "created",
+            Fact::Claimed(_) => "claimed",
+            Fact::Based(_) => "based",
+            Fact::Progressed { .. } => "progressed",
+            Fact::Confirmed { .. } => "confirmed",
+            Fact::Voided { .. } => "voided",
+            Fact::Attempted(_) => "attempted",
+            Fact::Saved(_) => "saved",
+            Fact::Stopped { .. } => "stopped",
+            Fact::Ended(_) => "ended",
+            Fact::Pinned { .. } => "pinned",
+            Fact::Unpinned => "unpinned",
+            Fact::FreshAllowed => "fresh_allowed",
+            Fact::Unknown => "unknown",
+        }
+    }
+
+    #[test]
+    fn every_fact_survives_a_round_trip_under_its_own_tag() {
+        let facts = facts();
+        for fact in &facts {
+            let entry = Entry {
+                version: VERSION,
+                write_id: Id::from_bytes([2; 16]),
+                at: Timestamp::UNIX_EPOCH,
+                epoch: 3,
+                fact: fact.clone(),
+            };
+            let text = serde_json::to_string(&entry).unwrap();
+            assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry, "{text}");
+            // A tag that a field collides with stands there twice, and which one counts is a matter of luck.
+            assert_eq!(text.matches("\"what\":").count(), 1, "{text}");
+            assert!(text.contains(&format!("\"what\":\"{}\"", tag(fact))), "{text}");
+        }
+        let tags: std::collections::BTreeSet<_> = facts.iter().map(tag).collect();
+        assert_eq!(tags.len(), 14);
+    }
+
+    #[test]
+    fn fields_of_a_newer_writer_are_passed_over_in_facts_that_are_known() {
+        for fact in facts() {
+            let mut value = serde_json::to_value(&fact).unwrap();
+            value["invented_later"] = serde_json::json!({ "deep": [1, 2] });
+            assert_eq!(serde_json::from_value::<Fact>(value).unwrap(), fact);
+        }
+    }
+
     #[test]
     fn a_newer_writers_entry_is_read_without_being_understood() {
         let text = r#"{"version":9,"write_id":"000102030405060708090a0b0c0d0e0f","at":"2026-11-22T10:00:00Z",

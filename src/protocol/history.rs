@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Attempt, Based, Claim, End, Entry, Fact, Saved};
 use super::id::{Id, JobId};
 use super::outcome::StopOutcome;
+use super::point::{Kind, PointRef};
 
 /// The cluster's past, as far as record and markers know it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -54,6 +55,14 @@ pub struct Request {
     pub pin: Option<String>,
 }
 
+impl Epoch {
+    /// Adds a point; what is said later of the same one is believed, in its later place.
+    fn save(&mut self, saved: Saved) {
+        self.saved.retain(|known| known.point.path != saved.point.path);
+        self.saved.push(saved);
+    }
+}
+
 impl History {
     /// Reads the record's entries, oldest first.
     #[must_use]
@@ -93,9 +102,24 @@ impl History {
             Fact::Confirmed { .. } => epoch.confirmed = true,
             Fact::Voided { reason } => epoch.voided = Some(reason.clone()),
             Fact::Attempted(attempt) => epoch.attempt = Some(attempt.clone()),
-            Fact::Saved(saved) => epoch.saved.push(saved.clone()),
+            Fact::Saved(saved) => epoch.save(saved.clone()),
             Fact::Stopped { outcome, reason } => epoch.stopped = Some((*outcome, reason.clone(), entry.at)),
-            Fact::Ended(end) => epoch.ended = Some(end.clone()),
+            Fact::Ended(end) => {
+                epoch.ended = Some(end.clone());
+                // The marker keeps ends and no points: the savepoint of a stop elsewhere must not be lost with the record.
+                let known = |point: &PointRef| epoch.saved.iter().any(|saved| saved.point.path == point.path);
+                if let Some(point) = end.savepoint.clone().filter(|point| !known(point)) {
+                    epoch.save(Saved {
+                        job_id: end.job_id,
+                        point: PointRef { epoch: Some(entry.epoch), ..point },
+                        kind: Kind::Manual,
+                        format: None,
+                        completed_at: entry.at,
+                        bytes: None,
+                        duration_ms: None,
+                    });
+                }
+            }
             Fact::Created { .. } | Fact::Pinned { .. } | Fact::Unpinned | Fact::FreshAllowed | Fact::Unknown => {}
         }
     }
@@ -128,11 +152,12 @@ impl History {
         self.epochs.keys().next_back().copied().unwrap_or(0)
     }
 
-    /// The newest epoch whose job had this id.
+    /// The newest epoch whose job had this id. An epoch in which Flink was never allowed to start ran no job, even if it was
+    /// claimed with an id that all starts share.
     #[must_use]
     pub fn epoch_of_job(&self, job_id: JobId) -> Option<u64> {
         self.epochs.iter().rev().find_map(|(number, epoch)| {
-            let claimed = epoch.claim.as_ref().and_then(|claim| claim.job_id);
+            let claimed = epoch.based.as_ref().and(epoch.claim.as_ref()).and_then(|claim| claim.job_id);
             let seen = epoch.progressed.map(|(job_id, _)| job_id);
             let saved = epoch.saved.iter().any(|saved| saved.job_id == job_id);
             (claimed == Some(job_id) || seen == Some(job_id) || saved).then_some(*number)
@@ -142,5 +167,83 @@ impl History {
     /// Every recorded point, oldest epoch first.
     pub fn saved(&self) -> impl Iterator<Item = (u64, &Saved)> {
         self.epochs.iter().flat_map(|(number, epoch)| epoch.saved.iter().map(|saved| (*number, saved)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::entry::{EndKind, VERSION};
+
+    fn entry(n: u8, epoch: u64, fact: Fact) -> Entry {
+        Entry { version: VERSION, write_id: Id::from_bytes([n; 16]), at: Timestamp::UNIX_EPOCH, epoch, fact }
+    }
+
+    fn based(consumed: Option<u8>) -> Fact {
+        let consumed = consumed.map(|n| Id::from_bytes([n; 16]));
+        Fact::Based(Based { base: None, explicit: None, consumed, seen: Vec::new(), reason: "test".into() })
+    }
+
+    #[test]
+    fn a_request_lasts_until_a_base_used_it_up_or_a_person_took_it_back() {
+        let pin = || entry(1, 0, Fact::Pinned { path: "s3://a".into() });
+        let pending = |entries: &[Entry]| History::read(entries).request.map(|request| request.pin);
+        assert_eq!(pending(&[pin(), entry(2, 1, based(None))]), Some(Some("s3://a".into())));
+        assert_eq!(pending(&[pin(), entry(2, 1, based(Some(1)))]), None);
+        assert_eq!(pending(&[pin(), entry(2, 0, Fact::Unpinned)]), None);
+        assert_eq!(pending(&[pin(), entry(2, 0, Fact::FreshAllowed)]), Some(None));
+        // Another one after the first was used up.
+        assert_eq!(pending(&[pin(), entry(2, 1, based(Some(1))), entry(3, 0, Fact::FreshAllowed)]), Some(None));
+        assert_eq!(pending(&[pin(), entry(2, 0, Fact::FreshAllowed), entry(3, 1, based(Some(1)))]), Some(None));
+        // The marker, read before the record, tells of the base already.
+        assert_eq!(pending(&[entry(2, 1, based(Some(1))), pin(), entry(2, 1, based(Some(1)))]), None);
+    }
+
+    #[test]
+    fn the_savepoint_of_an_end_is_a_point_even_where_only_the_end_is_left() {
+        let job_id = JobId::derived("orders", 1);
+        let point = PointRef { path: "s3://a".into(), checkpoint_id: Some(9), epoch: None };
+        let end = entry(
+            2,
+            1,
+            Fact::Ended(End { job_id, how: EndKind::Stopped, savepoint: Some(point.clone()), reason: String::new() }),
+        );
+        let saved = Fact::Saved(Saved {
+            job_id,
+            point: PointRef { epoch: Some(1), ..point },
+            kind: Kind::Manual,
+            format: None,
+            completed_at: Timestamp::UNIX_EPOCH,
+            bytes: Some(5),
+            duration_ms: None,
+        });
+        let saved = entry(1, 1, saved);
+        let bytes = |entries: &[Entry]| {
+            let history = History::read(entries);
+            history.saved().map(|(epoch, saved)| (epoch, saved.point.epoch, saved.bytes)).collect::<Vec<_>>()
+        };
+        assert_eq!(bytes(std::slice::from_ref(&end)), [(1, Some(1), None)]);
+        assert_eq!(bytes(&[saved.clone(), end.clone()]), [(1, Some(1), Some(5))]);
+        assert_eq!(bytes(&[end.clone(), saved, end]), [(1, Some(1), Some(5))]);
+    }
+
+    #[test]
+    fn an_epoch_that_was_only_claimed_ran_no_job() {
+        let job_id = JobId::from_bytes([5; 16]);
+        let claim = |n, epoch| {
+            let holder = crate::protocol::entry::Holder {
+                incarnation: Id::from_bytes([n; 16]),
+                host: "pod".into(),
+                boot_id: "boot".into(),
+                pid: 1,
+                started: 1,
+            };
+            entry(n, epoch, Fact::Claimed(Claim { job_id: Some(job_id), holder, directories: Default::default() }))
+        };
+        let history = History::read(&[claim(1, 1), entry(2, 1, based(None)), claim(3, 2)]);
+        assert_eq!(history.epoch_of_job(job_id), Some(1));
+        assert_eq!(history.newest_claim().map(|(epoch, _)| epoch), Some(2));
+        assert_eq!(history.newest_based(9).map(|(epoch, ..)| epoch), Some(1));
+        assert_eq!(history.highest_epoch(), 2);
     }
 }

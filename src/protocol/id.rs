@@ -41,6 +41,17 @@ impl Id {
         (hash == cluster_hash(cluster)).then(|| u64::from_be_bytes(epoch.try_into().unwrap_or_default()))
     }
 
+    /// The seed of a stop's trigger ids, from the folder that this epoch's savepoint goes to. Whoever carries out the stop of
+    /// one epoch, the agent and a `run` that took it for dead, asks Flink under the same ids, so that both ask for one savepoint.
+    #[must_use]
+    pub fn seed(target: &str) -> Self {
+        let mut bytes = [0; 16];
+        for (byte, digested) in bytes.iter_mut().zip(Sha256::digest(target.as_bytes())) {
+            *byte = digested;
+        }
+        Self(bytes)
+    }
+
     /// The `n`th of a family of ids that nobody shares with another seed.
     #[must_use]
     pub fn nth(seed: Self, n: u32) -> Self {
@@ -59,9 +70,10 @@ impl Id {
 }
 
 fn cluster_hash(cluster: &str) -> [u8; 8] {
-    let digest = Sha256::digest(cluster.as_bytes());
     let mut hash = [0; 8];
-    hash.copy_from_slice(&digest[..8]);
+    for (byte, digested) in hash.iter_mut().zip(Sha256::digest(cluster.as_bytes())) {
+        *byte = digested;
+    }
     hash
 }
 

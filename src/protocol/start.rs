@@ -251,7 +251,7 @@ impl Start {
         match (self.state.clone(), event) {
             (State::Load, Event::Loaded(Ok(loaded))) => self.loaded(loaded),
             (State::Load, Event::Loaded(Err(trouble))) | (State::Mark(_), Event::Marked(Err(trouble))) => {
-                self.trouble(trouble)
+                self.trouble(trouble);
             }
             (State::Look(holder), Event::Liveness(true)) => self.done(Verdict::Later {
                 reason: format!(
@@ -265,15 +265,18 @@ impl Start {
             }
             (State::Rebuild | State::Claim | State::Base { .. }, Event::Appended(Appended::Conflict)) => self.again(),
             (State::Rebuild | State::Claim | State::Base { .. }, Event::Appended(Appended::Failed(trouble))) => {
-                self.trouble(trouble)
+                self.trouble(trouble);
             }
             (State::Rebuild, Event::Appended(Appended::Done)) => self.state = State::Load,
-            (State::Claim, Event::Appended(Appended::Done)) => self.state = State::List,
+            (State::Claim, Event::Appended(Appended::Done)) => {
+                self.new_record = false;
+                self.state = State::List;
+            }
             (State::List, Event::Listed(Ok(found))) => self.listed(found),
             (State::List, Event::Listed(Err(trouble))) => self.trouble(trouble),
             (State::Verify { choice, point }, Event::Verified(search)) => self.verified(choice, point, search),
             (State::Base { choice }, Event::Appended(Appended::Done)) => {
-                self.state = State::Mark(self.go(&choice, false))
+                self.state = State::Mark(self.go(&choice, false));
             }
             (State::Mark(go), Event::Marked(Ok(()))) => self.done(Verdict::Go(go)),
             _ => {}
@@ -349,7 +352,7 @@ impl Start {
     /// Says why record and marker can't both be this cluster's.
     fn ownership(&self, record: Option<&[Entry]>, marker: Option<&[Entry]>) -> Option<String> {
         let cluster = &self.plan.cluster;
-        let of = |entries: Option<&[Entry]>| entries.map(|entries| History::read(entries));
+        let of = |entries: Option<&[Entry]>| entries.map(History::read);
         let (record, marker) = (of(record), of(marker));
         let names = |history: &History| (history.cluster.clone(), history.record_id);
         if let Some((Some(other), _)) = record.as_ref().map(names).filter(|(name, _)| name.as_ref() != Some(cluster)) {
@@ -537,3 +540,6 @@ fn base_of(choice: &Choice) -> Option<PointRef> {
         Decision::Fresh | Decision::Hold | Decision::Refuse => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

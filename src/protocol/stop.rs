@@ -45,7 +45,7 @@ pub struct Plan {
     pub deadline: Deadline,
     /// A request that somebody who died may have made already.
     pub resume: Option<Attempt>,
-    /// What this stop's trigger ids are made from; random, so that no two stops share one.
+    /// What this stop's trigger ids are made from: the same for everybody who may carry it out, and for no other stop.
     pub seed: Id,
     /// Whether the job was seen running in this epoch.
     pub ran: bool,
@@ -54,6 +54,7 @@ pub struct Plan {
 }
 
 /// What a stop asks for.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// List the jobs. Answer: [`Event::Jobs`].
@@ -243,6 +244,7 @@ pub struct Release {
 type Step = super::Step<Effect, Release>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum State {
     Look,
     Note(Attempt),
@@ -323,11 +325,7 @@ impl Stop {
             return Step::Done(release.clone());
         }
         if now < self.not_before {
-            let wake = if matches!(self.state, State::Record(_)) {
-                self.not_before
-            } else {
-                self.not_before.min(self.limit(now))
-            };
+            let wake = self.not_before.min(self.limit(now));
             if now < wake {
                 return Step::Wait(wake);
             }
@@ -413,7 +411,7 @@ impl Stop {
             (State::Poll(attempt), Event::Polled(reply)) => self.polled(attempt, reply, now),
             (State::Search { attempt, reason, transient }, Event::Searched(search)) => match search {
                 Search::Found(secured) => {
-                    self.save(now, secured, Some(attempt), "found complete in the target directory")
+                    self.save(now, secured, Some(attempt), "found complete in the target directory");
                 }
                 Search::Nothing if transient && self.attempts < ATTEMPTS => {
                     self.look_until = patience(now, self.plan.deadline.cutoff());
@@ -426,7 +424,7 @@ impl Stop {
                 Search::Found(secured) => self.save(now, secured, Some(attempt), "taken by Flink and whole"),
                 Search::Nothing => self.find_checkpoint(now, format!("Flink named {location}, but nothing is there")),
                 Search::Broken(why) => {
-                    self.find_checkpoint(now, format!("Flink named {location}, but it is not whole: {why}"))
+                    self.find_checkpoint(now, format!("Flink named {location}, but it is not whole: {why}"));
                 }
                 // Flink wrote it and says so; that our own look failed makes it no worse. The next start looks again.
                 Search::Unreadable(why) => {
@@ -467,11 +465,11 @@ impl Stop {
                 self.find_checkpoint(
                     now,
                     format!("the cluster runs {count} jobs, and none of them is known to be ours"),
-                )
+                );
             } else if self.ran {
-                self.look_again(now, "Flink lists no job")
+                self.look_again(now, "Flink lists no job");
             } else {
-                self.find_checkpoint(now, "the job was not submitted yet".to_owned())
+                self.find_checkpoint(now, "the job was not submitted yet".to_owned());
             };
         };
         self.ran |= job.any_task_up;
@@ -498,7 +496,7 @@ impl Stop {
     }
 
     fn pick(&self, jobs: &[Job]) -> Option<Job> {
-        let ours = self.plan.job_id.or(self.attempt().map(|attempt| attempt.job_id));
+        let ours = self.plan.job_id.or_else(|| self.attempt().map(|attempt| attempt.job_id));
         let named = jobs.iter().find(|job| Some(job.id) == ours);
         let only = if let [job] = jobs { Some(job) } else { None };
         named.or(only).cloned()

@@ -6,9 +6,10 @@ use crate::api::{Finish, ReleaseOrder};
 use crate::clock::Clock;
 use crate::flink::Flink;
 use crate::protocol::entry::Attempt;
+use crate::protocol::id::TriggerId;
 use crate::protocol::stop::{Plan, Stop};
 use crate::protocol::time::{Deadline, Moment};
-use crate::{random, report, stop};
+use crate::{report, stop};
 
 pub(super) async fn finish(
     finish: Finish,
@@ -40,7 +41,7 @@ pub(super) async fn finish(
         began,
         deadline,
         resume,
-        seed: random::id(),
+        seed: TriggerId::seed(&finish.target),
         // What ran is not known here; taking it for granted only means to look more patiently.
         ran: true,
         checkpoints_survive: retains.unwrap_or(true),

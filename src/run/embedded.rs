@@ -1,12 +1,14 @@
 //! An agent of `run`'s own, where there is no sidecar: its child, started again when it dies.
 
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::sys::signal::{Signal as Kill, kill};
 use nix::unistd::Pid;
+use tokio::time::Instant;
 
 use super::child::{self, Ended, Status};
 use crate::exit::Exit;
@@ -14,24 +16,30 @@ use crate::signals::{Signal, Signals};
 
 /// How long the agent may take to end when `run` does.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The least time between two starts of the agent.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// The agent's process.
 #[derive(Debug)]
 pub(super) struct Embedded {
     argv: Vec<String>,
     pid: Option<Pid>,
+    started: Instant,
+    /// When it is started again.
+    again_at: Option<Instant>,
     /// How it ended the last time.
     pub(super) ended: Option<Status>,
 }
 
 impl Embedded {
     pub(super) fn start(argv: Vec<String>) -> anyhow::Result<Self> {
-        let mut embedded = Self { argv, pid: None, ended: None };
+        let mut embedded = Self { argv, pid: None, started: Instant::now(), again_at: None, ended: None };
         embedded.spawn()?;
         Ok(embedded)
     }
 
     fn spawn(&mut self) -> std::io::Result<()> {
+        self.started = Instant::now();
         self.pid = Some(child::spawn(&self.argv, false)?);
         Ok(())
     }
@@ -45,8 +53,24 @@ impl Embedded {
             return;
         }
         tracing::warn!(status = ?end.status, "the agent has ended; starting it again");
+        // At once if it had lived for a while; one that can't even start is not tried without pause.
+        self.again_at = Some(Instant::now().max(self.started + PAUSE));
+    }
+
+    /// Waits until the agent has to be started again.
+    pub(super) async fn due(&self) {
+        match self.again_at {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Starts the agent again.
+    pub(super) fn start_again(&mut self) {
+        self.again_at = None;
         if let Err(error) = self.spawn() {
             tracing::error!(%error, "the agent can't be started again");
+            self.again_at = Some(Instant::now() + PAUSE);
         }
     }
 
@@ -75,20 +99,24 @@ impl Embedded {
     }
 }
 
-/// A directory for the sockets of one record's agent. Another user's directory of the same name is not used.
-pub(super) fn directory(name: &str) -> anyhow::Result<PathBuf> {
+/// A directory for the sockets of one agent of this record, in which no other agent listens: should another `run` be
+/// alive, the record tells. Another user's directory of the same name is not used.
+pub(super) fn directory(record: &str) -> anyhow::Result<PathBuf> {
     let user = nix::unistd::geteuid();
-    let directory = std::env::temp_dir().join(format!("savepointd-{user}-{name}"));
-    match std::fs::DirBuilder::new().mode(0o700).create(&directory) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error).with_context(|| directory.display().to_string()),
+    let name = crate::protocol::id::JobId::derived(record, 0).prefix();
+    for number in 0..100 {
+        // Short: a socket's path has room for 107 bytes.
+        let directory = std::env::temp_dir().join(format!("savepointd-{user}-{name}-{number}"));
+        match std::fs::DirBuilder::new().mode(0o700).create(&directory) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).with_context(|| directory.display().to_string()),
+        }
+        let metadata = std::fs::symlink_metadata(&directory).with_context(|| directory.display().to_string())?;
+        let ours = metadata.is_dir() && metadata.uid() == user.as_raw();
+        if ours && UnixStream::connect(directory.join("run.sock")).is_err() {
+            return Ok(directory);
+        }
     }
-    let metadata = std::fs::symlink_metadata(&directory).with_context(|| directory.display().to_string())?;
-    anyhow::ensure!(
-        metadata.is_dir() && metadata.uid() == user.as_raw(),
-        "{} belongs to somebody else; set socket and control_socket",
-        directory.display()
-    );
-    Ok(directory)
+    anyhow::bail!("no directory for sockets is free in {}; set socket and control_socket", std::env::temp_dir().display())
 }

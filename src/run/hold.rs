@@ -33,8 +33,8 @@ impl Held {
         }
     }
 
-    pub(super) fn next_force(&self, released: bool) -> Option<Moment> {
-        Some(if released { self.deadline.kill_at() } else { self.release_by() })
+    pub(super) fn next_force(&self, released: bool) -> Moment {
+        if released { self.deadline.kill_at() } else { self.release_by() }
     }
 
     /// A little after the agent's own last moment, so that it speaks first if it can.

@@ -24,7 +24,6 @@ pub(super) fn measure(version: &str) {
     cluster.start_task_manager();
     let mut times: [Vec<Duration>; 4] = Default::default();
     let mut extra = Vec::new();
-    let mut from: Option<String> = None;
     for _ in 0..ROUNDS {
         // savepointd, and right after it the poller on the same job and state: one pair.
         let (mut process, _) = cluster.run_confirmed();
@@ -35,7 +34,7 @@ pub(super) fn measure(version: &str) {
         let ours = begin.elapsed();
         assert_eq!(stopped["outcome"], "savepoint", "{stopped}");
         process.exit_code(STOP);
-        from = stopped["point"].as_str().map(str::to_owned);
+        let from = stopped["point"].as_str().map(str::to_owned);
 
         let poller = plain(&mut cluster, from.as_deref(), poll);
         times[0].push(ours);

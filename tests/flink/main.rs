@@ -11,6 +11,12 @@ mod trouble;
 
 /// The versions of the landing size.
 macro_rules! on_each_flink {
+    (oldest_too: $test:ident) => {
+        on_each_flink!($test);
+        mod flink_1_15 {
+            #[test] fn $test() { super::$test("1.15.4"); }
+        }
+    };
     ($($test:ident),* $(,)?) => {
         mod flink_1_20 {
             $(#[test] fn $test() { super::$test("1.20.5"); })*

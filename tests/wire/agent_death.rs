@@ -68,7 +68,7 @@ fn an_agent_that_dies_with_the_savepoint_complete_but_unread_leaves_it_to_run() 
 fn an_agent_that_dies_when_all_is_recorded_changes_nothing() {
     let world = World::new();
     // The JobManager is slow to end, so that there is time between the release and the end of `run`.
-    let mut process = world.up(&how().grace("6s", "2s").env("FAKE_IGNORE_TERM", "1"));
+    let mut process = world.up(&how().grace("4s", "1s").env("FAKE_IGNORE_TERM", "1"));
     let agent = process.agent();
     process.signal(Signal::SIGTERM);
     process.logged("ending the entrypoint", LONG);

@@ -141,13 +141,13 @@ fn an_end_is_recorded_before_the_jobmanager_is_ended_however_long_the_record_tak
 #[test]
 fn a_record_that_is_away_does_not_keep_a_stop_from_saving() {
     let world = World::new();
-    let mut process = world.up(&how().grace("6s", "3s"));
+    let mut process = world.up(&how().grace("4s", "2s"));
     let away = world.path("away");
     fs::rename(world.record(), &away).unwrap();
     fs::write(world.record(), "in the way").unwrap();
     let (code, took) = terminate(&mut process, LONG);
     assert_eq!(code, 143);
-    assert!(took < Duration::from_secs(6), "{took:?}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
     let stopped = process.logged("stopped", LONG);
     assert_eq!((&stopped["outcome"], &stopped["recorded"]), (&"savepoint".into(), &false.into()), "{stopped}");
     fs::remove_file(world.record()).unwrap();

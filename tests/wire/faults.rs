@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::fake_flink::{Call, Fault, Stopping, url};
-use crate::world::{World, each, how, terminate};
+use crate::world::{LONG, World, each, how, terminate};
 
 const HTML: &str = "<html><body>Bad Gateway</body></html>";
 const ELECTION: &str =
@@ -24,16 +24,18 @@ const NOTHING_DONE: [Fault; 8] = [
 /// Done, but the answer does not say so.
 const DONE_UNSEEN: [Fault; 3] = [Fault::HalfBody, Fault::LostReply, Fault::OtherRequest];
 
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: u64 = 4;
+/// Where the stop comes to its end by itself, on a busy machine too.
+const AMPLE: u64 = 30;
 
 /// Starts a job that completes a checkpoint, whose URL this gives; `break_it`; SIGTERM; checks exit code and time.
-fn stop_under(world: &World, break_it: impl Fn(&World)) -> String {
-    let mut process = world.up(&how().grace("5s", "2s"));
+fn stop_under(world: &World, grace: u64, break_it: impl Fn(&World)) -> String {
+    let mut process = world.up(&how().grace(&format!("{grace}s"), "2s"));
     let checkpoint = world.flink.checkpoint();
     break_it(world);
-    let (code, took) = terminate(&mut process, GRACE * 4);
+    let (code, took) = terminate(&mut process, LONG);
     assert_eq!(code, 143, "{}", process.text());
-    assert!(took < GRACE, "{took:?}: {}", process.text());
+    assert!(took < Duration::from_secs(grace), "{took:?}: {}", process.text());
     checkpoint
 }
 
@@ -53,7 +55,7 @@ fn savepoint_of(world: &World) -> String {
 fn a_list_of_jobs_that_never_comes_leaves_the_newest_checkpoint() {
     each(&[NOTHING_DONE.as_slice(), &[Fault::HalfBody, Fault::LostReply]].concat(), |fault| {
         let world = World::new();
-        let checkpoint = stop_under(&world, |world| world.flink.fault(Call::Jobs, fault, usize::MAX));
+        let checkpoint = stop_under(&world, GRACE, |world| world.flink.fault(Call::Jobs, fault, usize::MAX));
         ended_with(&world, "checkpoint", "checkpoint", &checkpoint);
         assert_eq!(world.flink.count(Call::Stop), 0, "nothing is asked of a Flink that does not answer");
     });
@@ -64,7 +66,7 @@ fn a_stop_that_flink_never_takes_leaves_the_newest_checkpoint() {
     let refused = Fault::Answer(400, JSON, r#"{"errors":["Config key [x] is not set."]}"#);
     each(&[NOTHING_DONE.as_slice(), &[refused]].concat(), |fault| {
         let world = World::new();
-        let checkpoint = stop_under(&world, |world| world.flink.fault(Call::Stop, fault, usize::MAX));
+        let checkpoint = stop_under(&world, GRACE, |world| world.flink.fault(Call::Stop, fault, usize::MAX));
         ended_with(&world, "checkpoint", "checkpoint", &checkpoint);
         assert_eq!(world.flink.trigger_ids().len(), 1, "a lost reply is asked for again under the same trigger id");
         assert!(world.recorded(1, "attempted").is_some(), "the trigger id is known to the record before the request");
@@ -75,7 +77,7 @@ fn a_stop_that_flink_never_takes_leaves_the_newest_checkpoint() {
 fn a_stop_that_flink_took_unseen_is_found_in_storage() {
     each(&DONE_UNSEEN, |fault| {
         let world = World::new();
-        stop_under(&world, |world| world.flink.fault(Call::Stop, fault, usize::MAX));
+        stop_under(&world, GRACE, |world| world.flink.fault(Call::Stop, fault, usize::MAX));
         ended_with(&world, "savepoint", "final", &savepoint_of(&world));
         assert_eq!(world.flink.trigger_ids().len(), 1);
         assert!(world.flink.count(Call::Stop) > 1, "it was asked again");
@@ -86,7 +88,7 @@ fn a_stop_that_flink_took_unseen_is_found_in_storage() {
 fn a_result_that_never_comes_is_found_in_storage() {
     each(&[NOTHING_DONE.as_slice(), &[Fault::HalfBody, Fault::LostReply]].concat(), |fault| {
         let world = World::new();
-        stop_under(&world, |world| {
+        stop_under(&world, GRACE, |world| {
             world.flink.fault(Call::Poll, fault, usize::MAX);
         });
         ended_with(&world, "savepoint", "final", &savepoint_of(&world));
@@ -98,7 +100,7 @@ fn a_result_that_never_comes_is_found_in_storage() {
 fn a_result_that_never_comes_of_a_savepoint_that_is_never_complete_leaves_the_newest_checkpoint() {
     each(&[Fault::Hang, Fault::Answer(503, JSON, ELECTION)], |fault| {
         let world = World::new();
-        let checkpoint = stop_under(&world, |world| {
+        let checkpoint = stop_under(&world, GRACE, |world| {
             world.flink.stops(&[Stopping::After(Duration::from_secs(60))]);
             world.flink.fault(Call::Poll, fault, usize::MAX);
         });
@@ -119,7 +121,7 @@ fn a_fault_that_passes_costs_nothing() {
         .collect();
     each(&passing, |(call, fault)| {
         let world = World::new();
-        stop_under(&world, |world| world.flink.fault(*call, fault, 2));
+        stop_under(&world, AMPLE, |world| world.flink.fault(*call, fault, 2));
         ended_with(&world, "savepoint", "final", &savepoint_of(&world));
         assert_eq!(world.flink.trigger_ids().len(), 1, "one stop, one trigger id");
     });
@@ -132,7 +134,7 @@ const NOT_RUNNING: &str = "java.util.concurrent.CompletionException: x\nCaused b
 #[test]
 fn a_failed_attempt_is_repeated_under_a_new_trigger_id_once_its_result_is_read() {
     let world = World::new();
-    stop_under(&world, |world| world.flink.stops(&[Stopping::Fails(NOT_RUNNING), Stopping::Fails(NOT_RUNNING)]));
+    stop_under(&world, AMPLE, |world| world.flink.stops(&[Stopping::Fails(NOT_RUNNING), Stopping::Fails(NOT_RUNNING)]));
     ended_with(&world, "savepoint", "final", &savepoint_of(&world));
     let ids = world.flink.trigger_ids();
     assert_eq!(ids.len(), 3, "{ids:?}");
@@ -151,7 +153,7 @@ fn a_failed_attempt_is_repeated_under_a_new_trigger_id_once_its_result_is_read()
 fn a_failure_for_good_leaves_the_newest_checkpoint_and_says_why() {
     let world = World::new();
     let trace = "java.util.concurrent.CompletionException: x\nCaused by: java.io.IOException: Failed to create savepoint directory at /proc";
-    let checkpoint = stop_under(&world, |world| world.flink.stops(&[Stopping::Fails(trace)]));
+    let checkpoint = stop_under(&world, AMPLE, |world| world.flink.stops(&[Stopping::Fails(trace)]));
     ended_with(&world, "checkpoint", "checkpoint", &checkpoint);
     let stopped = world.recorded(1, "stopped").unwrap();
     let reason = stopped["fact"]["reason"].as_str().unwrap().to_owned();
@@ -165,12 +167,12 @@ fn tasks_that_are_not_running_are_waited_for() {
     world.flink.tasks(Some(1));
     process.signal(nix::sys::signal::Signal::SIGTERM);
     let before = world.flink.count(Call::Jobs);
-    crate::support::eventually("looks at the jobs", GRACE * 4, || {
+    crate::support::eventually("looks at the jobs", LONG, || {
         (world.flink.count(Call::Jobs) > before + 3).then_some(())
     });
     assert_eq!(world.flink.count(Call::Stop), 0, "a request now would only fail");
     world.flink.tasks(None);
-    assert_eq!(process.exit_code(GRACE * 8), 143);
+    assert_eq!(process.exit_code(LONG), 143);
     assert_eq!(world.newest()["outcome"], "savepoint");
 }
 
@@ -178,7 +180,7 @@ fn tasks_that_are_not_running_are_waited_for() {
 fn a_location_that_holds_nothing_is_not_believed() {
     let world = World::new();
     let lie = r#"{"status":{"id":"COMPLETED"},"operation":{"location":"file:/nowhere/savepoint-000000-000000000000"}}"#;
-    let checkpoint = stop_under(&world, |world| {
+    let checkpoint = stop_under(&world, GRACE, |world| {
         world.flink.stops(&[Stopping::After(Duration::from_secs(60))]);
         world.flink.fault(Call::Poll, &Fault::Answer(200, JSON, lie), usize::MAX);
     });
@@ -191,8 +193,8 @@ fn a_job_that_was_never_seen_running_leaves_everything_as_it_was() {
     let savepoint = world.one_epoch();
     world.flink.tasks(Some(0));
     let mut process = world.run(&how());
-    crate::support::eventually("the watch", GRACE * 8, || (world.flink.count(Call::Jobs) > 8).then_some(()));
-    let (code, _) = terminate(&mut process, GRACE * 8);
+    crate::support::eventually("the watch", LONG, || (world.flink.count(Call::Jobs) > 8).then_some(()));
+    let (code, _) = terminate(&mut process, LONG);
     assert_eq!(code, 143);
     let newest = world.newest();
     assert_eq!((&newest["outcome"], &newest["epoch"]), (&"unchanged".into(), &2.into()), "{newest:#}");

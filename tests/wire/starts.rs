@@ -69,20 +69,20 @@ fn an_explicit_path_counts_when_it_is_new_and_only_then() {
             url(&directory)
         })
         .collect();
-    let first = world.up(&how().from_savepoint(&points[0]));
+    let first = world.up(&how().restoring(&points[0]));
     assert_eq!(world.told().as_deref(), Some(&*points[0]), "given at the first start");
     let savepoint = world.stopped_with_savepoint(first);
 
-    let same = world.up(&how().from_savepoint(&points[0]));
+    let same = world.up(&how().restoring(&points[0]));
     assert_eq!(world.told(), Some(savepoint), "the same again is what the manifest has said all along");
     let argv = world.started().argv;
     assert_eq!(argv.iter().filter(|word| *word == "--fromSavepoint").count(), 1, "{argv:?}");
     world.stopped_with_savepoint(same);
 
-    let mut other = world.up(&how().from_savepoint(&points[1]));
+    let mut other = world.up(&how().restoring(&points[1]));
     assert_eq!(world.told().as_deref(), Some(&*points[1]), "another one is somebody's wish, older or not");
     kill_hard(&mut other);
-    let again = world.up(&how().from_savepoint(&points[1]));
+    let again = world.up(&how().restoring(&points[1]));
     assert_eq!(world.told().as_deref(), Some(&*points[1]), "and stays the base until there is something after it");
     let after = world.stopped_with_savepoint(again);
     let gone = world.up(&how());
@@ -108,7 +108,7 @@ fn an_explicit_path_in_a_dynamic_property_counts_the_same() {
 fn an_explicit_path_that_holds_nothing_is_refused() {
     let world = World::new();
     world.one_epoch();
-    let mut process = world.run(&how().from_savepoint("file:///nowhere/savepoint-aaaaaa-1"));
+    let mut process = world.run(&how().restoring("file:///nowhere/savepoint-aaaaaa-1"));
     assert_eq!(process.exit_code(LONG), 77, "{}", process.text());
     assert_eq!(world.flink.starts().len(), 1);
 }

@@ -56,7 +56,7 @@ impl How {
         self
     }
 
-    pub fn from_savepoint(mut self, path: &str) -> Self {
+    pub fn restoring(mut self, path: &str) -> Self {
         self.arguments.extend(["--fromSavepoint".to_owned(), path.to_owned()]);
         self
     }
@@ -290,7 +290,7 @@ impl World {
         names.retain(|name| name.extension().is_some_and(|extension| extension == "json"));
         names.sort();
         let entries = names.iter().filter_map(|name| serde_json::from_slice::<Value>(&fs::read(name).ok()?).ok());
-        entries.filter(|entry| entry["epoch"] == epoch && entry["fact"]["what"] == what).last()
+        entries.filter(|entry| entry["epoch"] == epoch && entry["fact"]["what"] == what).next_back()
     }
 }
 

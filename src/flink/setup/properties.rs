@@ -74,8 +74,8 @@ pub(super) fn substitute(text: &str, env: &dyn Fn(&str) -> Option<String>) -> St
 enum Node {
     Null,
     Scalar(String),
-    List(Vec<Node>),
-    Map(BTreeMap<String, Node>),
+    List(Vec<Self>),
+    Map(BTreeMap<String, Self>),
 }
 
 impl Node {

@@ -1,1 +1,461 @@
+//! One stop after the other: every rung, every lost reply, every way a stop may have to end early.
 
+mod explorer;
+
+use super::*;
+
+const START: Moment = Moment(1_000);
+const GRACE: Duration = Duration::from_secs(30);
+const RESERVE: Duration = Duration::from_secs(3);
+const TARGET: &str = "file:///savepoints/orders/3";
+
+fn job_id() -> JobId {
+    JobId::derived("orders", 3)
+}
+
+fn seed() -> Id {
+    Id::from_bytes([0x5e; 16])
+}
+
+fn plan() -> Plan {
+    Plan {
+        job_id: Some(job_id()),
+        target: TARGET.to_owned(),
+        format: Format::Native,
+        drain: false,
+        began: START,
+        deadline: Deadline::after(START, GRACE, RESERVE),
+        resume: None,
+        seed: seed(),
+        ran: true,
+        checkpoints_survive: true,
+    }
+}
+
+fn attempt(trigger_id: TriggerId) -> Attempt {
+    Attempt { job_id: job_id(), trigger_id, target: TARGET.to_owned(), format: Format::Native, drain: false }
+}
+
+fn job(state: JobState, all_tasks_up: bool, any_task_up: bool) -> Event {
+    Event::Jobs(JobsReply::Listed(vec![Job { id: job_id(), state, all_tasks_up, any_task_up }]))
+}
+
+fn running() -> Event {
+    job(JobState::Active, true, true)
+}
+
+fn no_job() -> Event {
+    Event::Jobs(JobsReply::Listed(Vec::new()))
+}
+
+fn unreachable() -> Event {
+    Event::Jobs(JobsReply::Unreachable("connection refused".into()))
+}
+
+fn secured(path: &str) -> Secured {
+    let point = PointRef { path: path.to_owned(), checkpoint_id: Some(7), epoch: None };
+    Secured { point, job_id: None, bytes: Some(100), completed_at: None }
+}
+
+fn found(path: &str) -> Event {
+    Event::Searched(Search::Found(secured(path)))
+}
+
+fn savepoint() -> String {
+    format!("{TARGET}/savepoint-1")
+}
+
+fn end(how: EndKind, savepoint: Option<&str>) -> Event {
+    let savepoint = savepoint.map(|path| secured(path).point);
+    Event::End(Some(End { job_id: job_id(), how, savepoint, reason: String::new() }))
+}
+
+fn failed(transient: bool) -> Event {
+    Event::Polled(PollReply::Failed { reason: "not all required tasks are running".into(), transient })
+}
+
+fn nothing() -> Event {
+    Event::Searched(Search::Nothing)
+}
+
+fn recorded() -> Event {
+    Event::Recorded(RecordReply::Done)
+}
+
+/// A stop with a clock.
+struct Play {
+    stop: Stop,
+    now: Moment,
+}
+
+impl Play {
+    fn of(plan: Plan) -> Self {
+        let now = plan.began;
+        Self { stop: Stop::begin(plan), now }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now.plus(time);
+    }
+
+    /// What it wants to do, after whatever it waits for.
+    #[track_caller]
+    fn effect(&mut self) -> Effect {
+        loop {
+            match self.stop.next(self.now) {
+                Step::Do { effect, .. } => return effect,
+                Step::Wait(until) => {
+                    assert!(until > self.now, "waits for the past");
+                    self.now = until;
+                }
+                Step::Done(release) => panic!("over already: {release:?}"),
+            }
+        }
+    }
+
+    /// It wants to do this; that comes of it at once.
+    #[track_caller]
+    fn sees(&mut self, wanted: &Effect, event: Event) -> &mut Self {
+        assert_eq!(&self.effect(), wanted);
+        self.stop.on(event, self.now);
+        self
+    }
+
+    #[track_caller]
+    fn posts(&mut self, trigger_id: TriggerId, reply: PostReply) -> &mut Self {
+        self.sees(&Effect::Post(attempt(trigger_id)), Event::Posted(reply))
+    }
+
+    #[track_caller]
+    fn polls(&mut self, trigger_id: TriggerId, event: Event) -> &mut Self {
+        self.sees(&Effect::Poll(attempt(trigger_id)), event)
+    }
+
+    /// From the look at the jobs to the accepted request.
+    #[track_caller]
+    fn asks(&mut self, trigger_id: TriggerId) -> &mut Self {
+        self.sees(&Effect::ReadJobs, running()).sees(&Effect::Note(attempt(trigger_id)), Event::Noted);
+        self.posts(trigger_id, PostReply::Accepted)
+    }
+
+    /// It writes this outcome down.
+    #[track_caller]
+    fn records(&mut self, outcome: StopOutcome, words: &[&str]) -> &mut Self {
+        let Effect::Record(ending) = self.effect() else { panic!("{:?}", self.effect()) };
+        assert_eq!(ending.outcome, outcome, "{ending:?}");
+        for word in words {
+            assert!(ending.reason.contains(word), "{word:?} is not in {:?}", ending.reason);
+        }
+        self.stop.on(recorded(), self.now);
+        self
+    }
+
+    #[track_caller]
+    fn ends(&mut self) -> Release {
+        match self.stop.next(self.now) {
+            Step::Done(release) => release,
+            step => panic!("not over: {step:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn waits(&mut self) -> Moment {
+        match self.stop.next(self.now) {
+            Step::Wait(until) => until,
+            step => panic!("does not wait: {step:?}"),
+        }
+    }
+}
+
+fn id(n: u32) -> TriggerId {
+    TriggerId::nth(seed(), n)
+}
+
+#[test]
+fn a_running_job_is_stopped_with_a_savepoint() {
+    let mut play = Play::of(plan());
+    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::InProgress));
+    play.pass(Duration::from_secs(2));
+    play.polls(id(1), Event::Polled(PollReply::Completed(savepoint())));
+    play.sees(&Effect::Verify(savepoint()), found(&savepoint()));
+    play.records(StopOutcome::Savepoint, &["whole"]);
+    // The job may settle before the JobManager is ended.
+    play.sees(&Effect::ReadJobs, running()).sees(&Effect::ReadJobs, job(JobState::Finished, false, true));
+    let release = play.ends();
+    assert_eq!(release.point.map(|point| point.path), Some(savepoint()));
+    assert!(release.recorded && !release.kill);
+}
+
+#[test]
+fn a_job_that_does_not_settle_is_ended_all_the_same() {
+    let mut play = Play::of(plan());
+    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::Completed(savepoint())));
+    play.sees(&Effect::Verify(savepoint()), found(&savepoint())).records(StopOutcome::Savepoint, &[]);
+    let saved = play.now;
+    while let Step::Do { .. } | Step::Wait(_) = play.stop.next(play.now) {
+        play.sees(&Effect::ReadJobs, running());
+    }
+    assert_eq!(play.now.since(saved), SETTLE);
+    assert_eq!(play.ends().outcome, StopOutcome::Savepoint);
+}
+
+#[test]
+fn a_lost_reply_repeats_the_same_trigger_id() {
+    let mut play = Play::of(plan());
+    play.sees(&Effect::ReadJobs, running()).sees(&Effect::Note(attempt(id(1))), Event::Noted);
+    for _ in 0..3 {
+        play.posts(id(1), PostReply::Lost("reset".into()));
+    }
+    play.posts(id(1), PostReply::Accepted);
+    for _ in 0..3 {
+        play.polls(id(1), Event::Polled(PollReply::Lost("reset".into())));
+    }
+    play.polls(id(1), Event::Polled(PollReply::Completed(savepoint())));
+}
+
+#[test]
+fn a_failure_is_not_believed_before_the_directory_was_searched() {
+    for answer in [failed(false), failed(true), Event::Polled(PollReply::Unknown)] {
+        let mut play = Play::of(plan());
+        play.asks(id(1)).polls(id(1), answer).sees(&Effect::Search, found(&savepoint()));
+        play.records(StopOutcome::Savepoint, &["found complete"]);
+    }
+    let mut play = Play::of(plan());
+    play.sees(&Effect::ReadJobs, running()).sees(&Effect::Note(attempt(id(1))), Event::Noted);
+    play.posts(id(1), PostReply::Refused("no such job".into())).sees(&Effect::Search, found(&savepoint()));
+    play.records(StopOutcome::Savepoint, &[]);
+}
+
+#[test]
+fn after_a_transient_failure_was_read_another_attempt_has_another_id() {
+    let mut play = Play::of(plan());
+    play.asks(id(1)).polls(id(1), failed(true)).sees(&Effect::Search, nothing());
+    play.sees(&Effect::ReadJobs, job(JobState::Active, false, true));
+    play.asks(id(2)).polls(id(2), failed(true)).sees(&Effect::Search, nothing());
+    play.asks(id(3)).polls(id(3), Event::Polled(PollReply::Completed(savepoint())));
+    play.sees(&Effect::Verify(savepoint()), found(&savepoint())).records(StopOutcome::Savepoint, &[]);
+}
+
+#[test]
+fn attempts_come_to_an_end() {
+    let mut play = Play::of(plan());
+    for n in 1..=ATTEMPTS {
+        play.asks(id(n)).polls(id(n), failed(true)).sees(&Effect::Search, nothing());
+    }
+    play.sees(&Effect::FindCheckpoint, nothing())
+        .records(StopOutcome::Nothing, &["not all required tasks", "no checkpoint"]);
+}
+
+#[test]
+fn a_failure_for_good_leads_to_the_newest_checkpoint() {
+    let mut play = Play::of(plan());
+    play.asks(id(1)).polls(id(1), failed(false)).sees(&Effect::Search, nothing());
+    play.sees(&Effect::FindCheckpoint, found("file:///checkpoints/chk-7"));
+    play.records(StopOutcome::Checkpoint, &["no final savepoint", "not all required tasks"]);
+    assert!(!play.ends().kill, "it survives an ordinary end");
+}
+
+#[test]
+fn where_an_ordinary_end_would_delete_the_checkpoint_the_job_manager_is_killed() {
+    for (search, outcome) in
+        [(found("file:///checkpoints/chk-7"), StopOutcome::Checkpoint), (nothing(), StopOutcome::Nothing)]
+    {
+        let mut play = Play::of(Plan { checkpoints_survive: false, ..plan() });
+        play.asks(id(1)).polls(id(1), failed(false)).sees(&Effect::Search, nothing());
+        play.sees(&Effect::FindCheckpoint, search).records(outcome, &[]);
+        assert!(play.ends().kill);
+    }
+    let mut play = Play::of(Plan { checkpoints_survive: false, ..plan() });
+    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::Completed(savepoint())));
+    play.sees(&Effect::Verify(savepoint()), found(&savepoint())).records(StopOutcome::Savepoint, &[]);
+    play.sees(&Effect::ReadJobs, no_job());
+    assert!(!play.ends().kill, "a savepoint is no checkpoint of Flink's");
+}
+
+#[test]
+fn what_flink_named_is_looked_at() {
+    let named = || {
+        let mut play = Play::of(plan());
+        play.asks(id(1)).polls(id(1), Event::Polled(PollReply::Completed(savepoint())));
+        play
+    };
+    for search in [Search::Nothing, Search::Broken("truncated".into())] {
+        let mut play = named();
+        play.sees(&Effect::Verify(savepoint()), Event::Searched(search));
+        play.sees(&Effect::FindCheckpoint, found("file:///checkpoints/chk-7"));
+        play.records(StopOutcome::Checkpoint, &[&savepoint()]);
+    }
+    // That our own look failed makes the savepoint no worse.
+    let mut play = named();
+    play.sees(&Effect::Verify(savepoint()), Event::Searched(Search::Unreadable("timeout".into())));
+    play.records(StopOutcome::Savepoint, &["not looked at", "timeout"]);
+}
+
+#[test]
+fn the_reserve_ends_the_wait_for_flink_but_not_the_search() {
+    let mut play = Play::of(plan());
+    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::InProgress));
+    let Step::Wait(_) = play.stop.next(play.now) else { panic!("polls without a pause") };
+    play.now = plan().deadline.cutoff();
+    play.sees(&Effect::Search, nothing());
+    play.sees(&Effect::FindCheckpoint, found("file:///checkpoints/chk-7"));
+    play.records(StopOutcome::Checkpoint, &["the deadline's reserve has begun"]);
+    assert!(play.ends().recorded);
+}
+
+#[test]
+fn a_request_never_outlasts_the_time_for_flink() {
+    let mut play = Play::of(plan());
+    play.asks(id(1));
+    play.now = plan().deadline.cutoff().minus(Duration::from_millis(300));
+    let Step::Do { until, .. } = play.stop.next(play.now) else { panic!("does nothing") };
+    assert_eq!(until, plan().deadline.cutoff());
+}
+
+#[test]
+fn a_job_manager_that_is_gone_leaves_only_storage_to_be_asked() {
+    let mut play = Play::of(plan());
+    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::InProgress));
+    play.stop.on(Event::JobManagerGone, play.now);
+    play.sees(&Effect::Search, nothing()).sees(&Effect::FindCheckpoint, found("file:///checkpoints/chk-7"));
+    play.records(StopOutcome::Checkpoint, &["process has ended"]);
+    play.ends();
+
+    let mut play = Play::of(plan());
+    play.stop.on(Event::JobManagerGone, play.now);
+    play.sees(&Effect::FindCheckpoint, nothing()).records(StopOutcome::Nothing, &["process has ended"]);
+
+    // Nothing is left to settle.
+    let mut play = Play::of(plan());
+    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::Completed(savepoint())));
+    play.stop.on(Event::JobManagerGone, play.now);
+    play.sees(&Effect::Verify(savepoint()), found(&savepoint())).records(StopOutcome::Savepoint, &[]);
+    assert!(play.ends().recorded);
+}
+
+#[test]
+fn a_record_that_fails_is_tried_until_its_time_is_over() {
+    let mut play = Play::of(plan());
+    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::Completed(savepoint())));
+    play.sees(&Effect::Verify(savepoint()), found(&savepoint()));
+    let mut tries = 0;
+    while let Step::Do { .. } | Step::Wait(_) = play.stop.next(play.now) {
+        if let Effect::Record(_) = play.effect() {
+            tries += 1;
+        }
+        play.stop.on(Event::Recorded(RecordReply::Failed("away".into())), play.now);
+        if let Step::Wait(until) = play.stop.next(play.now) {
+            play.now = until;
+        }
+    }
+    assert!(tries > 100, "{tries}");
+    assert_eq!(play.now, plan().deadline.record_until());
+    let release = play.ends();
+    assert_eq!((release.outcome, release.recorded), (StopOutcome::Savepoint, false));
+}
+
+#[test]
+fn a_pause_before_the_next_try_to_record_does_not_outlast_the_time_for_it() {
+    let mut play = Play::of(plan());
+    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::Completed(savepoint())));
+    play.sees(&Effect::Verify(savepoint()), found(&savepoint()));
+    let limit = plan().deadline.record_until();
+    play.now = limit.minus(Duration::from_millis(1));
+    play.effect();
+    play.stop.on(Event::Recorded(RecordReply::Failed("away".into())), play.now);
+    assert_eq!(play.waits(), limit);
+}
+
+#[test]
+fn a_newer_epoch_ends_the_stop() {
+    let mut play = Play::of(plan());
+    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::Completed(savepoint())));
+    play.sees(&Effect::Verify(savepoint()), found(&savepoint()));
+    play.effect();
+    play.stop.on(Event::Recorded(RecordReply::Superseded("epoch 4 has begun".into())), play.now);
+    let release = play.ends();
+    assert_eq!((release.outcome, release.recorded), (StopOutcome::Superseded, false));
+    assert_eq!(release.reason, "epoch 4 has begun");
+}
+
+#[test]
+fn a_request_that_was_noted_is_gone_on_with_under_its_own_id() {
+    let other = TriggerId::from_bytes([0x77; 16]);
+    let mut play = Play::of(Plan { resume: Some(attempt(other)), ..plan() });
+    play.posts(other, PostReply::Accepted).polls(other, failed(true)).sees(&Effect::Search, nothing());
+    play.asks(id(2)).polls(id(2), Event::Polled(PollReply::Completed(savepoint())));
+}
+
+#[test]
+fn a_job_that_ended_before_is_recorded_as_it_ended() {
+    for how in [EndKind::Finished, EndKind::Cancelled, EndKind::Failed, EndKind::Stopped] {
+        let mut play = Play::of(plan());
+        play.sees(&Effect::ReadJobs, job(JobState::Finished, false, true));
+        play.sees(&Effect::ReadEnd(job_id()), end(how, Some("file:///mine/savepoint-x")));
+        play.records(StopOutcome::Ended, &[how.as_str(), "before the stop began"]);
+        play.ends();
+    }
+    let mut play = Play::of(plan());
+    play.sees(&Effect::ReadJobs, job(JobState::Finished, false, true))
+        .sees(&Effect::ReadEnd(job_id()), Event::End(None));
+    play.sees(&Effect::FindCheckpoint, found("file:///checkpoints/chk-7"));
+    play.records(StopOutcome::Checkpoint, &["does not say how"]);
+}
+
+#[test]
+fn a_job_that_ended_by_our_own_lost_request_was_saved() {
+    let mut play = Play::of(plan());
+    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::Unknown)).sees(&Effect::Search, nothing());
+    play.sees(&Effect::ReadJobs, job(JobState::Finished, false, true));
+    play.sees(&Effect::ReadEnd(job_id()), end(EndKind::Stopped, Some(&savepoint())));
+    play.records(StopOutcome::Savepoint, &["last savepoint"]);
+}
+
+#[test]
+fn a_job_that_had_not_begun_leaves_everything_unchanged_at_once() {
+    for seen in
+        [no_job(), unreachable(), job(JobState::Initializing, false, false), job(JobState::Active, false, false)]
+    {
+        let mut play = Play::of(Plan { ran: false, ..plan() });
+        play.sees(&Effect::ReadJobs, seen).sees(&Effect::FindCheckpoint, nothing());
+        play.records(StopOutcome::Unchanged, &[]);
+        play.ends();
+        assert_eq!(play.now, START, "waited for nothing");
+    }
+}
+
+#[test]
+fn a_job_that_ran_is_waited_for_but_not_for_ever() {
+    for seen in [no_job(), unreachable(), job(JobState::Active, false, true), job(JobState::Initializing, false, false)]
+    {
+        let mut play = Play::of(plan());
+        while play.effect() == Effect::ReadJobs {
+            play.stop.on(seen.clone(), play.now);
+        }
+        let waited = play.now.since(START);
+        assert!(waited > GRACE / 4 && waited <= PATIENCE, "{waited:?}");
+        play.sees(&Effect::FindCheckpoint, nothing()).records(StopOutcome::Nothing, &[]);
+    }
+}
+
+#[test]
+fn jobs_of_which_none_is_known_to_be_ours_are_left_alone() {
+    let other =
+        |n| Job { id: JobId::from_bytes([n; 16]), state: JobState::Active, all_tasks_up: true, any_task_up: true };
+    let mut play = Play::of(Plan { job_id: None, ..plan() });
+    play.sees(&Effect::ReadJobs, Event::Jobs(JobsReply::Listed(vec![other(1), other(2)])));
+    play.sees(&Effect::FindCheckpoint, nothing()).records(StopOutcome::Nothing, &["2 jobs"]);
+}
+
+#[test]
+fn an_answer_that_is_no_longer_awaited_is_ignored() {
+    let mut play = Play::of(plan());
+    play.effect();
+    let before = play.stop.clone();
+    for stale in
+        [failed(true), nothing(), recorded(), Event::Noted, Event::Posted(PostReply::Accepted), Event::End(None)]
+    {
+        play.stop.on(stale, play.now);
+    }
+    assert_eq!(play.stop, before);
+}

@@ -1,0 +1,259 @@
+//! A world in memory that carries out a start's effects for real: a record that is compared before it is added to, a
+//! marker that keeps what it has, storage that holds what Flink wrote.
+
+mod kills;
+mod scenarios;
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::protocol::entry::VERSION;
+use crate::protocol::point::Metadata;
+use crate::protocol::stop::Secured;
+
+const CLUSTER: &str = "orders";
+/// More steps than any start takes.
+const STEPS: usize = 100;
+
+fn incarnation(n: u8) -> Holder {
+    Holder {
+        incarnation: Id::from_bytes([n; 16]),
+        host: format!("pod-{n}"),
+        boot_id: "boot".into(),
+        pid: n.into(),
+        started: 1,
+    }
+}
+
+fn plan(who: u8) -> Plan {
+    let directories = Directories {
+        savepoint: "s3://flink/savepoints".into(),
+        flink_savepoint: None,
+        checkpoint: "s3://flink/checkpoints".into(),
+    };
+    Plan {
+        cluster: CLUSTER.into(),
+        holder: incarnation(who),
+        directories,
+        explicit: None,
+        job_ids: JobIds::Derived,
+        policy: Policy { fresh_without_history: true, previous_if_broken: false, max_state_age: None },
+        now: Timestamp::UNIX_EPOCH,
+        new_record_id: Id::from_bytes([0xe0 | who; 16]),
+        only_plan: false,
+        running: false,
+    }
+}
+
+fn path(epoch: u64, id: u64) -> String {
+    format!("s3://flink/checkpoints/{}/chk-{id}", JobId::derived(CLUSTER, epoch))
+}
+
+/// What outlives every process.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct World {
+    record: Vec<Entry>,
+    marker: Vec<Entry>,
+    storage: Vec<Found>,
+    alive: BTreeSet<Id>,
+    writes: u64,
+}
+
+/// What goes wrong while an effect is carried out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Mishap {
+    Nothing,
+    /// It was done, but nobody says so.
+    LostReply,
+    /// Of several facts only the first became durable.
+    Torn,
+    /// Somebody else wrote first.
+    Overtaken,
+}
+
+/// A process that is starting: the machine, and what the agent keeps of the last load.
+#[derive(Debug, Clone)]
+struct Process {
+    start: Start,
+    /// How long the record was, and how it ended, when it was loaded.
+    snapshot: Vec<Entry>,
+    marker: Vec<Entry>,
+}
+
+impl Process {
+    fn new(plan: Plan) -> Self {
+        Self { start: Start::begin(plan), snapshot: Vec::new(), marker: Vec::new() }
+    }
+
+    fn wants(&self) -> Result<Effect, Verdict> {
+        match self.start.next(Moment(0)) {
+            Step::Do { effect, .. } => Ok(effect),
+            Step::Done(verdict) => Err(verdict),
+            Step::Wait(_) => panic!("a start does not wait"),
+        }
+    }
+
+    /// Carries out the next effect. Whether it is over is in [`Self::wants`].
+    fn step(&mut self, world: &mut World, mishap: Mishap) {
+        if let Ok(effect) = self.wants() {
+            let event = self.carry_out(world, &effect, mishap);
+            self.start.on(event);
+        }
+    }
+
+    #[track_caller]
+    fn finish(&mut self, world: &mut World) -> Verdict {
+        for _ in 0..STEPS {
+            match self.wants() {
+                Ok(_) => self.step(world, Mishap::Nothing),
+                Err(verdict) => return verdict,
+            }
+        }
+        panic!("never ends: {:?}", self.start);
+    }
+
+    fn carry_out(&mut self, world: &mut World, effect: &Effect, mishap: Mishap) -> Event {
+        let lost = || Trouble { reason: "no answer".into(), passes: true };
+        match effect {
+            Effect::Load => {
+                (self.snapshot, self.marker) = (world.record.clone(), world.marker.clone());
+                let some = |entries: &Vec<Entry>| (!entries.is_empty()).then(|| entries.clone());
+                Event::Loaded(Ok(Loaded { record: some(&world.record), marker: some(&world.marker) }))
+            }
+            Effect::Look(holder) => Event::Liveness(world.alive.contains(&holder.incarnation)),
+            Effect::Append { epoch, facts } => {
+                let entries = facts.iter().map(|fact| world.entry(*epoch, fact.clone())).collect();
+                Event::Appended(self.append(world, entries, mishap))
+            }
+            Effect::Rebuild => Event::Appended(self.append(world, self.marker.clone(), mishap)),
+            Effect::List { adopt, .. } => {
+                let ours = |found: &&Found| {
+                    *adopt
+                        || found.epoch.is_some()
+                        || found.job_id.is_some_and(|job_id| job_id.epoch_of(CLUSTER).is_some())
+                };
+                Event::Listed(Ok(world.storage.iter().filter(ours).cloned().collect()))
+            }
+            Effect::Verify(path) => Event::Verified(world.look(path)),
+            Effect::Mark { epoch } => {
+                for entry in &self.snapshot {
+                    let kept = matches!(entry.fact, Fact::Created { .. })
+                        || entry.epoch == *epoch && matches!(entry.fact, Fact::Claimed(_) | Fact::Based(_));
+                    let there = |known: &Entry| {
+                        known.epoch == entry.epoch
+                            && std::mem::discriminant(&known.fact) == std::mem::discriminant(&entry.fact)
+                    };
+                    if kept && !world.marker.iter().any(there) {
+                        world.marker.push(entry.clone());
+                        if mishap == Mishap::Torn {
+                            break;
+                        }
+                    }
+                }
+                Event::Marked(if mishap == Mishap::Nothing { Ok(()) } else { Err(lost()) })
+            }
+        }
+    }
+
+    fn append(&mut self, world: &mut World, entries: Vec<Entry>, mishap: Mishap) -> Appended {
+        let lost = || Appended::Failed(Trouble { reason: "no answer".into(), passes: true });
+        if mishap == Mishap::Overtaken {
+            let other = world.entry(0, Fact::Unknown);
+            world.record.push(other);
+        }
+        for entry in entries {
+            if world.record != self.snapshot {
+                return Appended::Conflict;
+            }
+            world.record.push(entry.clone());
+            self.snapshot.push(entry);
+            if mishap == Mishap::Torn {
+                return lost();
+            }
+        }
+        if mishap == Mishap::LostReply { lost() } else { Appended::Done }
+    }
+}
+
+impl World {
+    fn entry(&mut self, epoch: u64, fact: Fact) -> Entry {
+        self.writes += 1;
+        let mut id = [0xaa; 16];
+        id[8..].copy_from_slice(&self.writes.to_be_bytes());
+        Entry { version: VERSION, write_id: Id::from_bytes(id), at: Timestamp::UNIX_EPOCH, epoch, fact }
+    }
+
+    fn say(&mut self, epoch: u64, fact: Fact) {
+        let entry = self.entry(epoch, fact);
+        self.record.push(entry);
+    }
+
+    fn look(&self, path: &str) -> Search {
+        match self.storage.iter().find(|found| found.path == path).map(|found| (&found.metadata, found.job_id)) {
+            None | Some((Metadata::Missing, _)) => Search::Nothing,
+            Some((Metadata::Broken(why), _)) => Search::Broken(why.clone()),
+            Some((Metadata::Whole { checkpoint_id, .. }, job_id)) => {
+                let point = PointRef { path: path.into(), checkpoint_id: Some(*checkpoint_id), epoch: None };
+                Search::Found(Secured { point, job_id, bytes: None, completed_at: None })
+            }
+        }
+    }
+
+    fn store(&mut self, epoch: u64, id: u64, metadata: Metadata) {
+        let (path, job_id) = (path(epoch, id), Some(JobId::derived(CLUSTER, epoch)));
+        self.storage.push(Found {
+            path,
+            checkpoint: true,
+            job_id,
+            job_prefix: None,
+            epoch: None,
+            metadata,
+            modified: None,
+        });
+    }
+
+    /// Flink completes a checkpoint in this epoch.
+    fn checkpoint(&mut self, epoch: u64, id: u64) -> String {
+        self.store(epoch, id, Metadata::Whole { checkpoint_id: id, bytes: 1 });
+        path(epoch, id)
+    }
+
+    #[track_caller]
+    fn starts(&mut self, who: u8) -> Go {
+        self.starts_as(plan(who))
+    }
+
+    #[track_caller]
+    fn starts_as(&mut self, plan: Plan) -> Go {
+        match Process::new(plan).finish(self) {
+            Verdict::Go(go) => go,
+            verdict => panic!("does not start: {verdict:?}"),
+        }
+    }
+
+    /// Refuses or holds, for this reason.
+    #[track_caller]
+    fn refuses(&mut self, plan: Plan, words: &[&str]) {
+        let verdict = Process::new(plan).finish(self);
+        let Verdict::No { reason, .. } = &verdict else { panic!("{verdict:?}") };
+        for word in words {
+            assert!(reason.contains(word), "{word:?} is not in {reason:?}");
+        }
+    }
+}
+
+fn base(go: &Go) -> Option<&str> {
+    go.base.as_ref().map(|base| base.path.as_str())
+}
+
+/// A cluster that ran two epochs and came to checkpoint 5; a zombie of the first went on to 9.
+fn lived() -> World {
+    let mut world = World::default();
+    assert_eq!(base(&world.starts(1)), None);
+    let three = world.checkpoint(1, 3);
+    assert_eq!(base(&world.starts(2)), Some(three.as_str()));
+    world.checkpoint(2, 4);
+    world.checkpoint(2, 5);
+    world.checkpoint(1, 9);
+    world
+}
