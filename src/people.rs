@@ -191,18 +191,21 @@ async fn say(record: &Record, fact: Fact, done: &str) -> Result<Answer, Answer> 
 
 async fn plan(record: &Record, config: &Config, cluster: &str, setup: Option<&Setup>) -> Result<Answer, Answer> {
     let history = read(record).await?;
-    let last = history.newest_based(u64::MAX);
-    let directories = match (setup, last.and_then(|(_, epoch, _)| epoch.claim.as_ref())) {
-        (None, Some(claim)) => claim.directories.clone(),
-        (setup, _) => {
-            agent::directories(config, setup.unwrap_or(&Setup::default())).map_err(|reason| refused(reason, false))?
-        }
+    let directories = match (setup, history.newest_claim()) {
+        (None, Some((_, claim))) => claim.directories.clone(),
+        (None, None) => agent::directories(config, &Setup::default()).map_err(|_| {
+            let reason = "no start is recorded yet, so Flink's directories are not known: give its command line as for a \
+                          start, savepointd plan -- CMD";
+            refused(reason.to_owned(), false)
+        })?,
+        (Some(setup), _) => agent::directories(config, setup).map_err(|reason| refused(reason, false))?,
     };
     let setup_or_default = setup.cloned().unwrap_or_default();
     let holder = holder::current(Id::from_bytes([0; 16]));
     let mut plan = agent::start_plan(config, cluster, holder, directories.clone(), &setup_or_default, JobIds::Derived);
     plan.only_plan = true;
     if setup.is_none() {
+        let last = history.newest_based(u64::MAX);
         plan.explicit = last.and_then(|(_, _, based)| based.explicit.clone());
     }
     let hands =

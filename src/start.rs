@@ -128,7 +128,7 @@ impl Hands {
 fn known_jobs(known: &Known) -> Vec<JobId> {
     let history = History::read(known.marker.iter().chain(&known.snapshot.entries));
     let claimed = history.epochs.values().filter_map(|epoch| epoch.claim.as_ref()?.job_id);
-    let seen = history.epochs.values().filter_map(|epoch| Some(epoch.progressed?.0));
+    let seen = history.epochs.values().filter_map(|epoch| epoch.ran);
     claimed.chain(seen).collect()
 }
 

@@ -107,7 +107,7 @@ impl Agent {
         let resume = epoch.filter(|epoch| epoch.stopped.is_none()).and_then(|epoch| epoch.attempt.clone());
         let flink = Flink::new(&finish.flink_url).map_err(|error| report::chain(&error))?;
         let session = Session::new(go, setup, finish, flink, marker, known, resume);
-        if let Some((job_id, _)) = epoch.and_then(|epoch| epoch.progressed) {
+        if let Some(job_id) = epoch.and_then(|epoch| epoch.ran) {
             session.job_id.set(Some(job_id));
             session.ran.set(true);
         }

@@ -84,7 +84,7 @@ impl Agent {
                     epoch: None,
                 });
                 if !session.go.resumed {
-                    let reply = self.record.say(session.epoch(), Fact::Confirmed { restored: point }).await;
+                    let reply = self.record.say(session.epoch(), Fact::Confirmed { job_id: job.id, restored: point }).await;
                     if let RecordReply::Failed(reason) | RecordReply::Superseded(reason) = reply {
                         tracing::warn!(reason, "the confirmation could not be recorded");
                     }

@@ -217,7 +217,7 @@ fn go_on(situation: &Situation, points: &Points, number: u64, epoch: &Epoch) -> 
             };
         };
         match points.trouble(situation, &point.path) {
-            None => return chosen(situation, points, point, number, &passed_over),
+            None => return chosen(situation, points, point, number, passed_over.as_deref()),
             Some(why) if situation.policy.previous_if_broken => {
                 passed_over.get_or_insert_with(|| format!("{} can't be used: {why}", point.path));
             }
@@ -246,13 +246,7 @@ fn nothing_whole(epoch: u64) -> Choice {
     )
 }
 
-fn chosen(
-    situation: &Situation,
-    points: &Points,
-    point: &PointRef,
-    epoch: u64,
-    passed_over: &Option<String>,
-) -> Choice {
+fn chosen(situation: &Situation, points: &Points, point: &PointRef, epoch: u64, passed_over: Option<&str>) -> Choice {
     if let Some(limit) = situation.policy.max_state_age {
         let age = points.completed(situation, &point.path).map(|at| situation.now.duration_since(at));
         let too_old = match age {

@@ -52,6 +52,8 @@ pub enum Fact {
     },
     /// Flink named the injected point as the one it restored, or none where none was injected.
     Confirmed {
+        /// The job that Flink runs in this epoch.
+        job_id: JobId,
         /// What Flink restored.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         restored: Option<PointRef>,
@@ -267,8 +269,8 @@ mod tests {
             Fact::Based(based.clone()),
             Fact::Based(Based { base: None, explicit: None, consumed: None, seen: Vec::new(), ..based }),
             Fact::Progressed { job_id: id, checkpoint_id: 1 },
-            Fact::Confirmed { restored: Some(point()) },
-            Fact::Confirmed { restored: None },
+            Fact::Confirmed { job_id: JobId::from_bytes([1; 16]), restored: Some(point()) },
+            Fact::Confirmed { job_id: JobId::from_bytes([1; 16]), restored: None },
             Fact::Voided { reason: "ran from nothing".into() },
             Fact::Attempted(Attempt {
                 job_id: id,

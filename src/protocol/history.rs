@@ -30,6 +30,8 @@ pub struct Epoch {
     pub claim: Option<Claim>,
     /// What it restored from; none if Flink never started.
     pub based: Option<Based>,
+    /// The job that Flink ran, once it was seen.
+    pub ran: Option<JobId>,
     /// The job that Flink ran, and the oldest checkpoint seen of it.
     pub progressed: Option<(JobId, u64)>,
     /// Whether Flink confirmed the restore.
@@ -98,8 +100,14 @@ impl History {
                     self.request = None;
                 }
             }
-            Fact::Progressed { job_id, checkpoint_id } => epoch.progressed = Some((*job_id, *checkpoint_id)),
-            Fact::Confirmed { .. } => epoch.confirmed = true,
+            Fact::Progressed { job_id, checkpoint_id } => {
+                epoch.ran = Some(*job_id);
+                epoch.progressed = Some((*job_id, *checkpoint_id));
+            }
+            Fact::Confirmed { job_id, .. } => {
+                epoch.ran = Some(*job_id);
+                epoch.confirmed = true;
+            }
             Fact::Voided { reason } => epoch.voided = Some(reason.clone()),
             Fact::Attempted(attempt) => epoch.attempt = Some(attempt.clone()),
             Fact::Saved(saved) => epoch.save(saved.clone()),
@@ -158,9 +166,8 @@ impl History {
     pub fn epoch_of_job(&self, job_id: JobId) -> Option<u64> {
         self.epochs.iter().rev().find_map(|(number, epoch)| {
             let claimed = epoch.based.as_ref().and(epoch.claim.as_ref()).and_then(|claim| claim.job_id);
-            let seen = epoch.progressed.map(|(job_id, _)| job_id);
             let saved = epoch.saved.iter().any(|saved| saved.job_id == job_id);
-            (claimed == Some(job_id) || seen == Some(job_id) || saved).then_some(*number)
+            (claimed == Some(job_id) || epoch.ran == Some(job_id) || saved).then_some(*number)
         })
     }
 
@@ -231,6 +238,7 @@ mod tests {
     fn an_epoch_that_was_only_claimed_ran_no_job() {
         let job_id = JobId::from_bytes([5; 16]);
         let claim = |n, epoch| {
+            let directories = crate::protocol::entry::Directories::default();
             let holder = crate::protocol::entry::Holder {
                 incarnation: Id::from_bytes([n; 16]),
                 host: "pod".into(),
@@ -238,7 +246,7 @@ mod tests {
                 pid: 1,
                 started: 1,
             };
-            entry(n, epoch, Fact::Claimed(Claim { job_id: Some(job_id), holder, directories: Default::default() }))
+            entry(n, epoch, Fact::Claimed(Claim { job_id: Some(job_id), holder, directories }))
         };
         let history = History::read(&[claim(1, 1), entry(2, 1, based(None)), claim(3, 2)]);
         assert_eq!(history.epoch_of_job(job_id), Some(1));

@@ -202,7 +202,7 @@ pub struct Start {
     state: State,
     tries: u32,
     history: History,
-    /// The record has no entry at all.
+    /// The record has no first entry yet.
     new_record: bool,
     epoch: u64,
     found: Vec<Found>,
@@ -288,14 +288,21 @@ impl Start {
         if let Some(refusal) = self.ownership(record.as_deref(), marker.as_deref()) {
             return self.refuse(refusal);
         }
-        match (&record, &marker) {
-            (None, Some(_)) if !self.plan.only_plan => {
-                self.state = State::Rebuild;
-                return self.count_try();
-            }
-            _ => {}
+        // A record whose first entry is not there was deleted under a running agent, which wrote on.
+        let begins = record.as_deref().is_some_and(|entries| History::read(entries).record_id.is_some());
+        if !begins && marker.is_some() && !self.plan.only_plan {
+            self.state = State::Rebuild;
+            return self.count_try();
         }
-        self.new_record = record.is_none();
+        let written_by_agents = record.iter().flatten().any(|entry| entry.epoch > 0);
+        if !begins && written_by_agents && marker.is_none() {
+            return self.refuse(
+                "the record's first entries are missing, and there is no marker to rebuild them from. Bring the record back \
+                 from a backup, or move it away if its loss is understood"
+                    .to_owned(),
+            );
+        }
+        self.new_record = !begins;
         let entries = marker.iter().flatten().chain(record.iter().flatten());
         self.history = History::read(entries);
         if self.plan.only_plan {
@@ -353,7 +360,9 @@ impl Start {
     fn ownership(&self, record: Option<&[Entry]>, marker: Option<&[Entry]>) -> Option<String> {
         let cluster = &self.plan.cluster;
         let of = |entries: Option<&[Entry]>| entries.map(History::read);
-        let (record, marker) = (of(record), of(marker));
+        // A record that has lost its first entry names nobody; the marker does.
+        let record = of(record).filter(|record| record.record_id.is_some());
+        let marker = of(marker);
         let names = |history: &History| (history.cluster.clone(), history.record_id);
         if let Some((Some(other), _)) = record.as_ref().map(names).filter(|(name, _)| name.as_ref() != Some(cluster)) {
             return Some(format!(

@@ -125,7 +125,7 @@ fn the_marker_keeps_what_must_not_be_lost_and_its_first_word_stays() {
             marker.keep(entry).await.unwrap();
         }
         marker.keep(&entry(2, claim())).await.unwrap();
-        marker.keep(&entry(2, Fact::Confirmed { restored: None })).await.unwrap();
+        marker.keep(&entry(2, Fact::Confirmed { job_id: JobId::derived("orders", 2), restored: None })).await.unwrap();
         assert_eq!(marker.load().await.unwrap().unwrap(), kept);
     });
 }

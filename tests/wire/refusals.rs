@@ -244,6 +244,16 @@ fn a_lost_record_is_rebuilt_from_the_marker_and_restores_the_newest() {
 }
 
 #[test]
+fn a_record_lost_while_its_agent_writes_on_is_rebuilt_too() {
+    let world = World::new();
+    world.one_epoch();
+    let process = world.up(&how());
+    fs::remove_dir_all(world.record()).unwrap();
+    let savepoint = world.stopped_with_savepoint(process);
+    drop(restores(&world, &how(), &savepoint));
+}
+
+#[test]
 fn a_first_start_where_the_configuration_forbids_it() {
     let world = World::new();
     let mut process = world.run(&how().set("restore.on_no_state=refuse"));

@@ -135,6 +135,19 @@ fn a_pin_is_used_until_something_after_it_is_complete() {
 }
 
 #[test]
+fn an_existing_job_is_adopted_by_a_pin_before_the_first_start() {
+    let world = World::new();
+    let place = world.path("savepoints").join("savepoint-aaaaaa-000000000001");
+    write_point(&place, 7);
+    let point = url(&place);
+    assert_eq!(world.verb(&["pin", &point]).code, 0);
+    let process = world.up(&how());
+    assert_eq!(world.told().as_deref(), Some(&*point));
+    let savepoint = world.stopped_with_savepoint(process);
+    world.next_restores(&savepoint);
+}
+
+#[test]
 fn a_pin_can_be_taken_back_and_one_that_names_nothing_is_refused() {
     let world = World::new();
     let older = world.one_epoch();

@@ -85,6 +85,7 @@ impl Process {
         Self { start: Start::begin(plan), snapshot: Vec::new(), marker: Vec::new() }
     }
 
+    #[expect(clippy::result_large_err, reason = "a test does not mind")]
     fn wants(&self) -> Result<Effect, Verdict> {
         match self.start.next(Moment(0)) {
             Step::Do { effect, .. } => Ok(effect),

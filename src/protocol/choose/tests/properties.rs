@@ -133,7 +133,7 @@ struct Job {
 }
 
 impl Job {
-    fn write(&mut self, made: &mut Vec<Made>, make: Make, fate: Fate) {
+    fn write(&mut self, all: &mut Vec<Made>, make: Make, fate: Fate) {
         let (epoch, id) = (self.past.number, self.next_id);
         self.next_id += 1;
         let (checkpoint, path) = match make {
@@ -151,8 +151,8 @@ impl Job {
             Fate::Half => past.found(path, checkpoint, Metadata::Missing),
             Fate::Gone => past,
         };
-        made.push(Made { point, make, fate, ancestors: self.line.clone(), of_void: self.void });
-        self.line.push(made.len() - 1);
+        all.push(Made { point, make, fate, ancestors: self.line.clone(), of_void: self.void });
+        self.line.push(all.len() - 1);
     }
 }
 
@@ -221,6 +221,13 @@ fn tell(story: &Story) -> Truth {
     Truth { made, line, latest: number, progress_noted, case }
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Requested<'a> {
+    Nothing,
+    Path(&'a str),
+    Fresh,
+}
+
 impl Truth {
     /// Chooses as a start does: what a closer look proves unusable is chosen again without.
     fn settle(&self) -> (Choice, Case) {
@@ -237,12 +244,12 @@ impl Truth {
         }
     }
 
-    fn requested(&self) -> Option<Option<&str>> {
+    fn requested(&self) -> Requested<'_> {
         let situation = &self.case.situation;
         match (&situation.history.request, &situation.explicit) {
-            (Some(request), _) => Some(request.pin.as_deref()),
-            (None, Some(explicit)) => Some(Some(explicit)),
-            (None, None) => None,
+            (Some(request), _) => request.pin.as_deref().map_or(Requested::Fresh, Requested::Path),
+            (None, Some(explicit)) => Requested::Path(explicit),
+            (None, None) => Requested::Nothing,
         }
     }
 
@@ -261,14 +268,14 @@ proptest! {
         let (choice, _) = truth.settle();
         let whole = truth.whole_line();
         match (truth.requested(), &choice.decision) {
-            (Some(None), decision) => prop_assert_eq!(decision, &Decision::Fresh),
-            (Some(Some(path)), Decision::Restore(point)) => prop_assert_eq!(&point.path, path),
-            (Some(Some(path)), decision) => {
+            (Requested::Fresh, decision) => prop_assert_eq!(decision, &Decision::Fresh),
+            (Requested::Path(path), Decision::Restore(point)) => prop_assert_eq!(&point.path, path),
+            (Requested::Path(path), decision) => {
                 prop_assert_eq!(decision, &Decision::Refuse);
                 let fate = truth.made.iter().find(|made| made.point.path == path).map(|made| made.fate);
                 prop_assert_ne!(fate, Some(Fate::Whole));
             }
-            (None, Decision::Restore(point)) => {
+            (Requested::Nothing, Decision::Restore(point)) => {
                 // Promises 2 and 5: the newest whole point of the line, and nothing but the line.
                 prop_assert_eq!(Some(&point.path), whole.first().map(|made| &made.point.path), "{:#?}", choice);
                 let newer: Vec<&Made> = truth
@@ -285,14 +292,14 @@ proptest! {
                     prop_assert!(choice.reason.contains("older than the newest known"), "{}", choice.reason);
                 }
             }
-            (None, Decision::Fresh) => {
+            (Requested::Nothing, Decision::Fresh) => {
                 // Promise 1.
                 prop_assert!(whole.is_empty(), "{choice:#?}");
                 prop_assert!(!truth.progress_noted);
                 prop_assert!(truth.line.iter().all(|one| truth.made[*one].make != Make::Saved));
                 prop_assert!(truth.line.iter().all(|one| truth.made[*one].point.epoch == truth.latest));
             }
-            (None, decision) => {
+            (Requested::Nothing, decision) => {
                 prop_assert_eq!(decision, &Decision::Refuse);
                 // Fail closed, but not without need.
                 let lossless = truth.line.iter().all(|one| truth.made[*one].fate == Fate::Whole);
