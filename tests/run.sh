@@ -15,8 +15,8 @@ check_tools
 
 size=${1:-landing}
 case $size in
-    landing) cycles=3 ;;
-    full) cycles=20 ;;
+    landing) cycles=3 ignored=() ;;
+    full) cycles=20 ignored=(--run-ignored all) ;;
     bench) cycles=0 ;;
     *)
         echo "usage: ${0##*/} [landing|full|bench]" >&2
@@ -53,4 +53,4 @@ for version in 1.15.4 1.20.5 2.3.0; do
     tests/flink/job.sh "$version"
 done
 step "tests"
-SPTEST_CYCLES=$cycles cargo nextest run --locked
+SPTEST_CYCLES=$cycles cargo nextest run --locked ${ignored[@]+"${ignored[@]}"}

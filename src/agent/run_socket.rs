@@ -58,7 +58,7 @@ fn orders(agent: &Agent) -> Response<Body> {
     changes.mark_changed();
     let lines = stream::unfold(changes, |mut changes| async move {
         let stopping = changes.borrow().stopping;
-        let changed = async {
+        let next_line = async {
             let beat = async {
                 if stopping {
                     tokio::time::sleep(BEAT).await;
@@ -67,11 +67,11 @@ fn orders(agent: &Agent) -> Response<Body> {
                 }
             };
             tokio::select! {
-                changed = changes.changed() => changed.is_ok().then(|| line(&changes.borrow_and_update())),
+                known = changes.changed() => known.is_ok().then(|| line(&changes.borrow_and_update())),
                 () = beat => Some(Bytes::from_static(b"\n")),
             }
         };
-        let text = changed.await?;
+        let text = next_line.await?;
         Some((Ok(Frame::data(text)), changes))
     });
     Response::new(StreamBody::new(lines).boxed_unsync())

@@ -84,7 +84,8 @@ impl Agent {
                     epoch: None,
                 });
                 if !session.go.resumed {
-                    let reply = self.record.say(session.epoch(), Fact::Confirmed { job_id: job.id, restored: point }).await;
+                    let reply =
+                        self.record.say(session.epoch(), Fact::Confirmed { job_id: job.id, restored: point }).await;
                     if let RecordReply::Failed(reason) | RecordReply::Superseded(reason) = reply {
                         tracing::warn!(reason, "the confirmation could not be recorded");
                     }
@@ -110,7 +111,8 @@ impl Agent {
         let Ok(checkpoints) = session.flink.checkpoints(job.id).await else { return false };
         let Some(completed) = checkpoints.latest.completed else { return false };
         let fact = Fact::Progressed { job_id: job.id, checkpoint_id: completed.id };
-        self.record.say(session.epoch(), fact).await == RecordReply::Done
+        let entry = record::entry(session.epoch(), fact);
+        self.record.add(entry.clone()).await == RecordReply::Done && session.marker.keep(&entry).await.is_ok()
     }
 
     async fn job_ended(&self, session: &Session, job: &Job) {

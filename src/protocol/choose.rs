@@ -148,12 +148,13 @@ fn decide(situation: &Situation, points: &Points) -> Choice {
 fn without_history(situation: &Situation, points: &Points) -> Choice {
     let whole: Vec<_> = points.all.iter().filter(|point| point.point.checkpoint_id.is_some()).collect();
     if !whole.is_empty() {
-        let list = whole.iter().map(|point| format!("\n  {}", point.point.path)).collect::<String>();
+        let list: Vec<&str> = whole.iter().map(|point| point.point.path.as_str()).collect();
+        let list = list.join("\n  ");
         return plain(
             Decision::Refuse,
             &format!(
                 "this cluster has no history yet, but its directories hold restore points. Say which one it continues \
-                 from: savepointd pin PATH; or that it begins with nothing: savepointd fresh. Found:{list}"
+                 from: savepointd pin PATH; or that it begins with nothing: savepointd fresh. Found:\n  {list}"
             ),
         );
     }
@@ -217,7 +218,7 @@ fn go_on(situation: &Situation, points: &Points, number: u64, epoch: &Epoch) -> 
             };
         };
         match points.trouble(situation, &point.path) {
-            None => return chosen(situation, points, point, number, passed_over.as_deref()),
+            None => return chosen(situation, point, number, passed_over.as_deref()),
             Some(why) if situation.policy.previous_if_broken => {
                 passed_over.get_or_insert_with(|| format!("{} can't be used: {why}", point.path));
             }
@@ -246,9 +247,9 @@ fn nothing_whole(epoch: u64) -> Choice {
     )
 }
 
-fn chosen(situation: &Situation, points: &Points, point: &PointRef, epoch: u64, passed_over: Option<&str>) -> Choice {
+fn chosen(situation: &Situation, point: &PointRef, epoch: u64, passed_over: Option<&str>) -> Choice {
     if let Some(limit) = situation.policy.max_state_age {
-        let age = points.completed(situation, &point.path).map(|at| situation.now.duration_since(at));
+        let age = completed(situation, &point.path).map(|at| situation.now.duration_since(at));
         let too_old = match age {
             None => Some("of unknown age".to_owned()),
             Some(age) if age > limit => Some(format!("{age:#} old")),
@@ -452,8 +453,11 @@ impl Points {
         let known = self.all.iter().find(|known| known.point.path == path).map(|known| known.point.clone());
         let recorded =
             || situation.history.saved().map(|(_, saved)| &saved.point).find(|point| point.path == path).cloned();
-        let point =
-            known.or_else(recorded).unwrap_or(PointRef { path: path.clone(), checkpoint_id: None, epoch: None });
+        let point = known.or_else(recorded).unwrap_or_else(|| PointRef {
+            path: path.clone(),
+            checkpoint_id: None,
+            epoch: None,
+        });
         plain(Decision::Restore(point), why)
     }
 
@@ -465,12 +469,6 @@ impl Points {
         let damaged = self.damaged.iter().map(|damaged| (damaged.path.as_str(), damaged.epoch));
         let mut attributed = whole.chain(damaged).filter_map(|(path, epoch)| Some((path, epoch?)));
         attributed.find(|(_, epoch)| *epoch > known && !situation.history.is_void(*epoch))
-    }
-
-    fn completed(&self, situation: &Situation, path: &str) -> Option<Timestamp> {
-        let recorded =
-            situation.history.saved().find(|(_, saved)| saved.point.path == path).map(|(_, saved)| saved.completed_at);
-        recorded.or_else(|| situation.found.iter().find(|found| found.path == path)?.modified)
     }
 
     fn explain(&self, situation: &Situation, choice: &Choice) -> Vec<Candidate> {
@@ -498,7 +496,7 @@ impl Points {
             } else if line.contains(&point.path) {
                 "older than the newest point".to_owned()
             } else {
-                self.why_not_in_line(situation, &point)
+                why_not_in_line(situation, &point)
             };
             candidates.push(Candidate { chosen: chosen == Some(point.path.as_str()), point, reason });
         }
@@ -519,22 +517,27 @@ impl Points {
         }
         candidates
     }
+}
 
-    fn why_not_in_line(&self, situation: &Situation, point: &PointRef) -> String {
-        let Some(number) = point.epoch else { return "not known to be of this cluster".to_owned() };
-        let Some(epoch) = situation.history.epochs.get(&number) else {
-            return format!("of epoch {number}, which the record does not know");
-        };
-        if let Some(reason) = &epoch.voided {
-            return format!("of epoch {number}, which is void: {reason}");
+fn completed(situation: &Situation, path: &str) -> Option<Timestamp> {
+    let recorded =
+        situation.history.saved().find(|(_, saved)| saved.point.path == path).map(|(_, saved)| saved.completed_at);
+    recorded.or_else(|| situation.found.iter().find(|found| found.path == path)?.modified)
+}
+
+fn why_not_in_line(situation: &Situation, point: &PointRef) -> String {
+    let Some(number) = point.epoch else { return "not known to be of this cluster".to_owned() };
+    let Some(epoch) = situation.history.epochs.get(&number) else {
+        return format!("of epoch {number}, which the record does not know");
+    };
+    if let Some(reason) = &epoch.voided {
+        return format!("of epoch {number}, which is void: {reason}");
+    }
+    match epoch.based.as_ref().and_then(|based| based.base.as_ref()) {
+        Some(base) if point.checkpoint_id <= base.checkpoint_id => {
+            format!("its number is not above that of epoch {number}'s base, {}: it was not restored from it", base.path)
         }
-        match epoch.based.as_ref().and_then(|based| based.base.as_ref()) {
-            Some(base) if point.checkpoint_id <= base.checkpoint_id => format!(
-                "its number is not above that of epoch {number}'s base, {}: it was not restored from it",
-                base.path
-            ),
-            _ => format!("of epoch {number}, but the cluster went on from an earlier point"),
-        }
+        _ => format!("of epoch {number}, but the cluster went on from an earlier point"),
     }
 }
 

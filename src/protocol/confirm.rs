@@ -85,10 +85,12 @@ mod tests {
 
     const JOB: JobId = JobId::from_bytes([7; 16]);
 
+    #[expect(clippy::unnecessary_wraps, reason = "as it is wanted")]
     fn injected() -> Option<PointRef> {
         Some(PointRef { path: "file:///s/savepoint-1".to_owned(), checkpoint_id: Some(4), epoch: Some(1) })
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as it is wanted")]
     fn restored(id: u64, path: &str) -> Option<Restored> {
         Some(Restored { id, path: path.to_owned() })
     }

@@ -36,6 +36,8 @@ pub struct Epoch {
     pub progressed: Option<(JobId, u64)>,
     /// Whether Flink confirmed the restore.
     pub confirmed: bool,
+    /// What a person had asked, and this epoch used up.
+    pub used: Option<Request>,
     /// Why nothing of it is used.
     pub voided: Option<String>,
     /// The newest request to stop.
@@ -96,8 +98,8 @@ impl History {
             Fact::Claimed(claim) => epoch.claim = Some(claim.clone()),
             Fact::Based(based) => {
                 epoch.based = Some(based.clone());
-                if self.request.as_ref().map(|request| request.id) == based.consumed {
-                    self.request = None;
+                if let Some(used) = self.request.take_if(|request| Some(request.id) == based.consumed) {
+                    epoch.used = Some(used);
                 }
             }
             Fact::Progressed { job_id, checkpoint_id } => {
@@ -108,7 +110,13 @@ impl History {
                 epoch.ran = Some(*job_id);
                 epoch.confirmed = true;
             }
-            Fact::Voided { reason } => epoch.voided = Some(reason.clone()),
+            Fact::Voided { reason } => {
+                epoch.voided = Some(reason.clone());
+                // It did not do what the person had asked: that still stands, unless something else was asked since.
+                if self.request.is_none() {
+                    self.request = epoch.used.take();
+                }
+            }
             Fact::Attempted(attempt) => epoch.attempt = Some(attempt.clone()),
             Fact::Saved(saved) => epoch.save(saved.clone()),
             Fact::Stopped { outcome, reason } => epoch.stopped = Some((*outcome, reason.clone(), entry.at)),
@@ -253,5 +261,16 @@ mod tests {
         assert_eq!(history.newest_claim().map(|(epoch, _)| epoch), Some(2));
         assert_eq!(history.newest_based(9).map(|(epoch, ..)| epoch), Some(1));
         assert_eq!(history.highest_epoch(), 2);
+    }
+
+    #[test]
+    fn what_a_void_epoch_used_up_still_stands() {
+        let pin = entry(1, 0, Fact::Pinned { path: "s3://a".into() });
+        let void = entry(3, 1, Fact::Voided { reason: "ran from something else".into() });
+        let pending = |entries: &[Entry]| History::read(entries).request.map(|request| request.pin);
+        let used = [pin, entry(2, 1, based(Some(1))), void];
+        assert_eq!(pending(&used), Some(Some("s3://a".into())));
+        let since = [used.as_slice(), &[entry(4, 2, based(Some(1)))]].concat();
+        assert_eq!(pending(&since), None, "used by a later epoch");
     }
 }

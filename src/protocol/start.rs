@@ -310,6 +310,10 @@ impl Start {
             self.state = State::List;
             return;
         }
+        if self.plan.running && self.history.newest_claim().is_none() {
+            let reason = "the record knows nothing of the epoch that runs".to_owned();
+            return self.done(Verdict::Later { reason });
+        }
         let newest = self.history.newest_claim().map(|(number, claim)| (number, claim.holder.clone()));
         if let Some((number, holder)) = newest {
             if holder.incarnation == self.plan.holder.incarnation {

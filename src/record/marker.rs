@@ -58,10 +58,10 @@ fn name(entry: &Entry) -> Option<String> {
         Fact::Created { .. } => return Some(CLUSTER.to_owned()),
         Fact::Claimed(_) => "claimed",
         Fact::Based(_) => "based",
+        Fact::Progressed { .. } => "progressed",
         Fact::Voided { .. } => "voided",
         Fact::Ended(_) => "ended",
-        Fact::Progressed { .. }
-        | Fact::Confirmed { .. }
+        Fact::Confirmed { .. }
         | Fact::Attempted(_)
         | Fact::Saved(_)
         | Fact::Stopped { .. }

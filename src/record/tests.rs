@@ -119,7 +119,12 @@ fn the_marker_keeps_what_must_not_be_lost_and_its_first_word_stays() {
         let marker = Marker::of(&Place::of(&url).unwrap());
         assert_eq!(marker.load().await.unwrap(), None);
         let created = entry(1, Fact::Created { cluster: "orders".to_owned(), record_id: crate::random::id() });
-        let end = End { job_id: JobId::derived("orders", 11), how: EndKind::Finished, savepoint: None, reason: String::new() };
+        let end = End {
+            job_id: JobId::derived("orders", 11),
+            how: EndKind::Finished,
+            savepoint: None,
+            reason: String::new(),
+        };
         let kept = [created, entry(2, claim()), entry(11, Fact::Ended(end))];
         for entry in &kept {
             marker.keep(entry).await.unwrap();

@@ -118,5 +118,8 @@ pub(super) fn directory(record: &str) -> anyhow::Result<PathBuf> {
             return Ok(directory);
         }
     }
-    anyhow::bail!("no directory for sockets is free in {}; set socket and control_socket", std::env::temp_dir().display())
+    anyhow::bail!(
+        "no directory for sockets is free in {}; set socket and control_socket",
+        std::env::temp_dir().display()
+    )
 }

@@ -1,6 +1,16 @@
 //! The figures that savepointd is held to, each beside a peer that is measured in the same run, in medians of pairs.
 //! Started by `tests/run.sh bench`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test fails by panicking, and real processes need the real clock"
+)]
 #![expect(clippy::print_stdout, reason = "people read it")]
+#![expect(clippy::cast_precision_loss, clippy::needless_pass_by_value, reason = "figures for people")]
 
 #[path = "../support/mod.rs"]
 mod support;

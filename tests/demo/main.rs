@@ -1,5 +1,14 @@
 //! The demo: a real Flink job under `savepointd`, stopped by SIGTERM, started again, and the proof that no record was
 //! lost or repeated. Started by `tests/demo.sh`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test fails by panicking, and real processes need the real clock"
+)]
 #![expect(clippy::print_stdout, reason = "people watch it")]
 
 #[path = "../support/mod.rs"]

@@ -1,4 +1,13 @@
 //! Level 3: real Flink on loopback, with a job that checks itself record by record.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test fails by panicking, and real processes need the real clock"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,5 +1,6 @@
 //! A real Flink application cluster under `savepointd run --agent`: one TaskManager, one self-checking job.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -315,7 +316,7 @@ impl Drop for Cluster {
         self.kill_task_manager();
         if std::thread::panicking() && std::env::var_os("SPTEST_KEEP").is_some() {
             let kept = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap()).keep();
-            eprintln!("kept {}", kept.display());
+            let _ = writeln!(std::io::stderr(), "kept {}", kept.display());
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What all tests of whole processes share.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(clippy::unused_self, reason = "what is done to a cluster reads best as its method")]
+#![allow(clippy::format_collect, clippy::format_push_string, clippy::option_option, reason = "short beats fast here")]
 
 pub mod fake_flink;
 pub mod flink;

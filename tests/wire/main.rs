@@ -1,17 +1,15 @@
 //! The real binary against a Flink that does what the test wants: every error, delay, lost reply and half body.
-#![allow(missing_docs, missing_debug_implementations, unreachable_pub, dead_code, reason = "nobody else uses it")]
 #![allow(
-    clippy::pedantic,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stderr,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    clippy::allow_attributes,
-    reason = "a test fails by a panic, and watches real processes in real time"
+    reason = "a test fails by panicking, and real processes need the real clock"
 )]
+#![allow(clippy::print_stderr, reason = "a test that can't run here says so")]
+#![allow(clippy::unused_self, reason = "what is done to a world reads best as its method")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -289,8 +289,8 @@ impl World {
         // Drafts, which a writer that is killed leaves behind, are no entries.
         names.retain(|name| name.extension().is_some_and(|extension| extension == "json"));
         names.sort();
-        let entries = names.iter().filter_map(|name| serde_json::from_slice::<Value>(&fs::read(name).ok()?).ok());
-        entries.filter(|entry| entry["epoch"] == epoch && entry["fact"]["what"] == what).next_back()
+        let mut entries = names.iter().filter_map(|name| serde_json::from_slice::<Value>(&fs::read(name).ok()?).ok());
+        entries.rfind(|entry| entry["epoch"] == epoch && entry["fact"]["what"] == what)
     }
 }
 
