@@ -8,6 +8,7 @@
     clippy::disallowed_types,
     reason = "a test fails by panicking, and real processes need the real clock"
 )]
+#![allow(unreachable_pub, reason = "nobody else uses it")]
 #![allow(clippy::print_stderr, reason = "a test that can't run here says so")]
 #![allow(clippy::unused_self, reason = "what is done to a world reads best as its method")]
 
