@@ -6,7 +6,7 @@ mod situations;
 use super::*;
 use crate::protocol::entry::{Based, Claim, Directories, End, Entry, Fact, Holder, Saved, VERSION};
 use crate::protocol::id::Id;
-use crate::protocol::point::Kind;
+use crate::protocol::point::{Kind, Metadata};
 
 const CLUSTER: &str = "orders";
 

@@ -6,8 +6,12 @@ mod scenarios;
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::*;
-use crate::protocol::entry::VERSION;
+use crate::protocol::choose::Policy;
+use crate::protocol::entry::{Directories, VERSION};
+use crate::protocol::id::Id;
 use crate::protocol::point::Metadata;
 use crate::protocol::stop::Secured;
 

@@ -3,6 +3,8 @@
 mod explorer;
 
 use super::*;
+use crate::protocol::id::Id;
+use crate::protocol::point::Format;
 
 const START: Moment = Moment(1_000);
 const GRACE: Duration = Duration::from_secs(30);

@@ -1,0 +1,277 @@
+//! What listing, record and markers know of points, put together: which epoch wrote each, and in which line it lies.
+
+use jiff::Timestamp;
+
+use super::super::history::Epoch;
+use super::super::id::JobId;
+use super::super::point::{Found, Metadata, PointRef, normalize};
+use super::{Candidate, Choice, Decision, Situation, plain};
+
+/// One step back in a line of history.
+pub(super) enum Step {
+    Point(PointRef),
+    /// The line begins here, with nothing.
+    Beginning,
+}
+
+pub(super) struct Known {
+    pub(super) point: PointRef,
+    pub(super) checkpoint: bool,
+    pub(super) job_id: Option<JobId>,
+}
+
+/// A point whose `_metadata` is there and wrong.
+pub(super) struct Damaged {
+    pub(super) path: String,
+    pub(super) why: String,
+    pub(super) epoch: Option<u64>,
+    /// From a checkpoint's name; a savepoint's name tells no number, and is taken for the newest.
+    pub(super) checkpoint_id: Option<u64>,
+}
+
+/// What listing and record know of points, put together.
+pub(super) struct Points {
+    /// Whole ones, and recorded ones that the listing did not show (without checkpoint id if they are gone).
+    pub(super) all: Vec<Known>,
+    /// What looks like a point and can't be one.
+    pub(super) damaged: Vec<Damaged>,
+    /// Path of what has no `_metadata` yet.
+    pub(super) half: Vec<String>,
+}
+
+impl Points {
+    pub(super) fn of(situation: &Situation) -> Self {
+        let mut points = Self { all: Vec::new(), damaged: Vec::new(), half: Vec::new() };
+        for found in &situation.found {
+            match &found.metadata {
+                Metadata::Missing => points.half.push(found.path.clone()),
+                Metadata::Broken(why) => {
+                    let checkpoint_id =
+                        found.path.rsplit_once("/chk-").and_then(|(_, n)| n.parse().ok()).unwrap_or(u64::MAX);
+                    points.damaged.push(Damaged {
+                        path: found.path.clone(),
+                        why: why.clone(),
+                        epoch: attribute(situation, found, checkpoint_id),
+                        checkpoint_id: Some(checkpoint_id),
+                    });
+                }
+                Metadata::Whole { checkpoint_id, .. } => points.all.push(Known {
+                    point: PointRef {
+                        path: found.path.clone(),
+                        checkpoint_id: Some(*checkpoint_id),
+                        epoch: attribute(situation, found, *checkpoint_id),
+                    },
+                    checkpoint: found.checkpoint,
+                    job_id: found.job_id,
+                }),
+            }
+        }
+        points.all.sort_by(|a, b| {
+            let key = |known: &Known| (known.point.epoch, known.point.checkpoint_id, !known.checkpoint);
+            key(b).cmp(&key(a)).then_with(|| a.point.path.cmp(&b.point.path))
+        });
+        points.damaged.sort_by(|a, b| {
+            let key = |damaged: &Damaged| (damaged.epoch, damaged.checkpoint_id);
+            key(b).cmp(&key(a)).then_with(|| a.path.cmp(&b.path))
+        });
+        points.half.sort();
+        points
+    }
+
+    /// The line of history that ends in `epoch`, newest point first.
+    pub(super) fn line(&self, situation: &Situation, epoch: u64) -> Vec<Step> {
+        let mut line = Vec::new();
+        let (mut epoch, mut below) = (Some(epoch), None);
+        while let Some(number) = epoch {
+            let Some(based) = situation.history.epochs.get(&number).and_then(|epoch| epoch.based.as_ref()) else {
+                break;
+            };
+            let base_id = based.base.as_ref().and_then(|base| base.checkpoint_id);
+            for known in &self.all {
+                let id = known.point.checkpoint_id;
+                if known.point.epoch == Some(number) && id > base_id && below.is_none_or(|below| id < Some(below)) {
+                    line.push(Step::Point(known.point.clone()));
+                }
+            }
+            match &based.base {
+                None => {
+                    line.push(Step::Beginning);
+                    break;
+                }
+                Some(base) => {
+                    line.push(Step::Point(base.clone()));
+                    below = base.checkpoint_id;
+                    // An epoch's base was written before it; anything else would never end.
+                    epoch = base.epoch.filter(|earlier| *earlier < number);
+                }
+            }
+        }
+        line
+    }
+
+    /// What the record knows to have been durable and newer than everything that is left.
+    pub(super) fn gap(&self, situation: &Situation, number: u64, epoch: &Epoch, line: &[Step]) -> Option<String> {
+        let newest = match line.first() {
+            Some(Step::Point(point)) => point.checkpoint_id,
+            _ => None,
+        };
+        // Flink writes `_metadata` last and at once: one that can't be read is damage, not work in progress.
+        let damaged =
+            self.damaged.iter().find(|damaged| damaged.epoch == Some(number) && damaged.checkpoint_id > newest);
+        if let Some(Damaged { path, why, .. }) = damaged {
+            return Some(format!("the newest point, {path}, can't be used: {why}"));
+        }
+        // A savepoint that nobody could look at when it was recorded has no number; the last one recorded is the newest.
+        let unlooked = epoch.saved.last().filter(|saved| {
+            saved.point.checkpoint_id.is_none() && !self.all.iter().any(|known| known.point.path == saved.point.path)
+        });
+        let numbered = epoch.saved.iter().filter(|saved| saved.point.checkpoint_id > newest);
+        if let Some(saved) = unlooked.or_else(|| numbered.max_by_key(|saved| saved.point.checkpoint_id)) {
+            let path = &saved.point.path;
+            let why = self.trouble(situation, path).unwrap_or_else(|| "it is not there any more".to_owned());
+            return Some(format!("the newest recorded point, {path}, can't be used: {why}"));
+        }
+        match epoch.progressed {
+            Some((job_id, id)) if newest < Some(id) => Some(format!(
+                "epoch {number} (job {job_id}) had completed checkpoint {id}, but neither that nor a later point is there any more"
+            )),
+            _ => None,
+        }
+    }
+
+    /// Why a point can't be used, as far as is known.
+    pub(super) fn trouble(&self, situation: &Situation, path: &str) -> Option<String> {
+        if let Some(why) = situation.broken.get(path) {
+            return Some(why.clone());
+        }
+        self.damaged.iter().find(|damaged| damaged.path == path).map(|damaged| damaged.why.clone())
+    }
+
+    pub(super) fn by_path(&self, situation: &Situation, path: &str, why: &str) -> Choice {
+        let path = normalize(path);
+        if let Some(trouble) = self.trouble(situation, &path) {
+            return plain(Decision::Refuse, &format!("{path} is {why}, but can't be used: {trouble}"));
+        }
+        let known = self.all.iter().find(|known| known.point.path == path).map(|known| known.point.clone());
+        let recorded =
+            || situation.history.saved().map(|(_, saved)| &saved.point).find(|point| point.path == path).cloned();
+        let point = known.or_else(recorded).unwrap_or_else(|| PointRef {
+            path: path.clone(),
+            checkpoint_id: None,
+            epoch: None,
+        });
+        plain(Decision::Restore(point), why)
+    }
+
+    /// A point of an epoch in which Flink can't have started, as far as record and markers know.
+    pub(super) fn newer_than_known(&self, situation: &Situation) -> Option<(&str, u64)> {
+        let known = situation.history.newest_based(u64::MAX).map_or(0, |(epoch, ..)| epoch);
+        let whole = self.all.iter().map(|known| (known.point.path.as_str(), known.point.epoch));
+        // Damage tells of a start as well as a whole point does.
+        let damaged = self.damaged.iter().map(|damaged| (damaged.path.as_str(), damaged.epoch));
+        let mut attributed = whole.chain(damaged).filter_map(|(path, epoch)| Some((path, epoch?)));
+        attributed.find(|(_, epoch)| *epoch > known && !situation.history.is_void(*epoch))
+    }
+
+    pub(super) fn explain(&self, situation: &Situation, choice: &Choice) -> Vec<Candidate> {
+        let chosen = match &choice.decision {
+            Decision::Restore(point) => Some(point.path.as_str()),
+            Decision::Fresh | Decision::Hold | Decision::Refuse => None,
+        };
+        let latest = situation.history.newest_based(situation.epoch).map(|(number, ..)| number);
+        let line: Vec<String> = latest
+            .map(|number| self.line(situation, number))
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|step| match step {
+                Step::Point(point) => Some(point.path),
+                Step::Beginning => None,
+            })
+            .collect();
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for known in &self.all {
+            let point = known.point.clone();
+            let reason = if chosen == Some(point.path.as_str()) {
+                choice.reason.clone()
+            } else if let Some(why) = self.trouble(situation, &point.path) {
+                why
+            } else if line.contains(&point.path) {
+                "older than the newest point".to_owned()
+            } else {
+                why_not_in_line(situation, &point)
+            };
+            candidates.push(Candidate { chosen: chosen == Some(point.path.as_str()), point, reason });
+        }
+        let nameless = |path: &String, reason: String| Candidate {
+            point: PointRef { path: path.clone(), checkpoint_id: None, epoch: None },
+            chosen: false,
+            reason,
+        };
+        candidates.extend(self.damaged.iter().map(|damaged| nameless(&damaged.path, damaged.why.clone())));
+        candidates.extend(self.half.iter().map(|path| nameless(path, "half-written: it has no _metadata".to_owned())));
+        let unseen = situation.broken.iter().filter(|(path, _)| !candidates.iter().any(|one| one.point.path == **path));
+        let unseen: Vec<_> = unseen.map(|(path, why)| nameless(path, why.clone())).collect();
+        candidates.extend(unseen);
+        if let Decision::Restore(point) = &choice.decision
+            && !candidates.iter().any(|candidate| candidate.chosen)
+        {
+            candidates.insert(0, Candidate { point: point.clone(), chosen: true, reason: choice.reason.clone() });
+        }
+        candidates
+    }
+}
+
+pub(super) fn completed(situation: &Situation, path: &str) -> Option<Timestamp> {
+    let recorded =
+        situation.history.saved().find(|(_, saved)| saved.point.path == path).map(|(_, saved)| saved.completed_at);
+    recorded.or_else(|| situation.found.iter().find(|found| found.path == path)?.modified)
+}
+
+pub(super) fn why_not_in_line(situation: &Situation, point: &PointRef) -> String {
+    let Some(number) = point.epoch else { return "not known to be of this cluster".to_owned() };
+    let Some(epoch) = situation.history.epochs.get(&number) else {
+        return format!("of epoch {number}, which the record does not know");
+    };
+    if let Some(reason) = &epoch.voided {
+        return format!("of epoch {number}, which is void: {reason}");
+    }
+    match epoch.based.as_ref().and_then(|based| based.base.as_ref()) {
+        Some(base) if point.checkpoint_id <= base.checkpoint_id => {
+            format!("its number is not above that of epoch {number}'s base, {}: it was not restored from it", base.path)
+        }
+        _ => format!("of epoch {number}, but the cluster went on from an earlier point"),
+    }
+}
+
+/// Which epoch wrote a point: told by its folder, by its job id, or, for a savepoint that a person put into Flink's
+/// default directory, by not having been there when the newest epoch began.
+pub(super) fn attribute(situation: &Situation, found: &Found, checkpoint_id: u64) -> Option<u64> {
+    let recorded =
+        || situation.history.saved().find(|(_, saved)| saved.point.path == found.path).map(|(epoch, _)| epoch);
+    let by_job = || {
+        let job_id = found.job_id?;
+        job_id.epoch_of(&situation.cluster).or_else(|| situation.history.epoch_of_job(job_id))
+    };
+    let by_absence = || {
+        let prefix = found.job_prefix.as_deref()?;
+        let (number, epoch, based) = situation.history.newest_based(situation.epoch)?;
+        let job_id = epoch.claim.as_ref()?.job_id?;
+        let after = based.base.as_ref().and_then(|base| base.checkpoint_id);
+        let ours = job_id.prefix() == prefix && Some(checkpoint_id) > after && !based.seen.contains(&found.path);
+        ours.then_some(number)
+    };
+    found.epoch.or_else(recorded).or_else(by_job).or_else(by_absence)
+}
+
+/// Savepoints in Flink's default directory that might be this cluster's but whose epoch nothing tells.
+#[must_use]
+pub fn unattributed(situation: &Situation) -> Vec<String> {
+    // The job id that this start uses; derived ones share their first digits.
+    let prefix = situation.fixed_job_id.unwrap_or_else(|| JobId::derived(&situation.cluster, 0)).prefix();
+    situation
+        .found
+        .iter()
+        .filter(|found| found.epoch.is_none() && found.job_prefix.as_deref() == Some(&prefix))
+        .map(|found| found.path.clone())
+        .collect()
+}

@@ -1,0 +1,168 @@
+//! What a start is told, asks for, and ends with.
+
+use jiff::Timestamp;
+
+use super::super::choose::{Candidate, Decision, Policy};
+use super::super::entry::{Directories, Entry, Fact, Holder};
+use super::super::id::{Id, JobId};
+use super::super::point::{Found, PointRef};
+use super::super::stop::Search;
+
+/// What a start is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The cluster's id.
+    pub cluster: String,
+    /// Who asks.
+    pub holder: Holder,
+    /// Where the points of this start will lie.
+    pub directories: Directories,
+    /// The restore path that the user gave to Flink.
+    pub explicit: Option<String>,
+    /// Whose job ids are used.
+    pub job_ids: JobIds,
+    /// The configuration's word.
+    pub policy: Policy,
+    /// The clock of the decision.
+    pub now: Timestamp,
+    /// The id of a record that has to be made.
+    pub new_record_id: Id,
+    /// Whether only the decision is wanted: nothing is written, nothing claimed.
+    pub only_plan: bool,
+    /// Whether this process runs a JobManager already and only its agent has to find its place again.
+    pub running: bool,
+}
+
+/// Whose job ids a start uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobIds {
+    /// Ours, from cluster and epoch.
+    Derived,
+    /// Flink's: random, or its own under high availability.
+    Flink,
+    /// Given by the user, the same at each start.
+    Fixed(JobId),
+}
+
+/// What a start asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Read record and markers. Answer: [`Event::Loaded`].
+    Load,
+    /// Tell whether that process still lives. Answer: [`Event::Liveness`].
+    Look(Holder),
+    /// Add these facts to the record, if nobody has added any since it was read. Answer: [`Event::Appended`].
+    Append {
+        /// In whose name.
+        epoch: u64,
+        /// The facts.
+        facts: Vec<Fact>,
+    },
+    /// Copy the markers' entries into the record, which is gone. Answer: [`Event::Appended`].
+    Rebuild,
+    /// List what may hold points. Answer: [`Event::Listed`].
+    List {
+        /// The directories of this and of earlier epochs.
+        directories: Vec<Directories>,
+        /// Points that the record knows, wherever they lie.
+        recorded: Vec<PointRef>,
+        /// Whether other jobs' points count: there is no history yet.
+        adopt: bool,
+    },
+    /// Look closely at a point. Answer: [`Event::Verified`].
+    Verify(String),
+    /// Write what must not be lost with the record. Answer: [`Event::Marked`].
+    Mark {
+        /// The epoch.
+        epoch: u64,
+    },
+}
+
+/// What came of an [`Effect`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Record and markers.
+    Loaded(Result<Loaded, Trouble>),
+    /// Whether the holder lives.
+    Liveness(bool),
+    /// Whether the facts were added.
+    Appended(Appended),
+    /// What the directories hold.
+    Listed(Result<Vec<Found>, Trouble>),
+    /// What a close look showed.
+    Verified(Search),
+    /// Whether the marker is durable.
+    Marked(Result<(), Trouble>),
+}
+
+/// Record and markers, as read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Loaded {
+    /// The record's entries, oldest first; none if it is proven absent.
+    pub record: Option<Vec<Entry>>,
+    /// The markers' entries; none if there is no marker.
+    pub marker: Option<Vec<Entry>>,
+}
+
+/// What came of adding facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// Durable.
+    Done,
+    /// Somebody else added something first.
+    Conflict,
+    /// Not added, or not known to be.
+    Failed(Trouble),
+}
+
+/// Why something could not be read or written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// In words, naming the thing.
+    pub reason: String,
+    /// Whether it may go better by itself.
+    pub passes: bool,
+}
+
+/// How a start ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Start Flink.
+    Go(Go),
+    /// Don't, until a person did something.
+    No {
+        /// [`Decision::Hold`] or [`Decision::Refuse`].
+        decision: Decision,
+        /// Why, and the way out.
+        reason: String,
+        /// What was looked at.
+        candidates: Vec<Candidate>,
+    },
+    /// Not now; it may go better by itself.
+    Later {
+        /// Why.
+        reason: String,
+    },
+    /// The process that asks runs a JobManager whose epoch is over: a newer one has begun.
+    Superseded {
+        /// By whom.
+        reason: String,
+    },
+}
+
+/// Permission to start Flink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Go {
+    /// The epoch that was claimed.
+    pub epoch: u64,
+    /// The job id to inject, if any.
+    pub job_id: Option<JobId>,
+    /// What to restore from; none for a fresh start.
+    pub base: Option<PointRef>,
+    /// Why, in words.
+    pub reason: String,
+    /// What was looked at.
+    pub candidates: Vec<Candidate>,
+    /// Whether the same process had got this answer before.
+    pub resumed: bool,
+}

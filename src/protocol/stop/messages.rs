@@ -1,0 +1,224 @@
+//! What a stop is told, asks for, and ends with.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::super::entry::{Attempt, End};
+use super::super::id::{Id, JobId};
+use super::super::outcome::StopOutcome;
+use super::super::point::{Format, PointRef};
+use super::super::time::{Deadline, Moment};
+
+/// What a stop knows when it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The job; none if its id is not known yet.
+    pub job_id: Option<JobId>,
+    /// The directory URL that savepoints of this epoch go to.
+    pub target: String,
+    /// The savepoint's format.
+    pub format: Format,
+    /// Whether the maximum watermark is emitted first.
+    pub drain: bool,
+    /// The first sign of the stop.
+    pub began: Moment,
+    /// When it has to be over.
+    pub deadline: Deadline,
+    /// A request that somebody who died may have made already.
+    pub resume: Option<Attempt>,
+    /// What this stop's trigger ids are made from: the same for everybody who may carry it out, and for no other stop.
+    pub seed: Id,
+    /// Whether the job was seen running in this epoch.
+    pub ran: bool,
+    /// Whether a checkpoint survives an ordinary end of the JobManager (`RETAIN_ON_CANCELLATION`).
+    pub checkpoints_survive: bool,
+}
+
+/// What a stop asks for.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// List the jobs. Answer: [`Event::Jobs`].
+    ReadJobs,
+    /// Write the request down before it is made. Answer: [`Event::Noted`].
+    Note(Attempt),
+    /// Ask Flink for stop-with-savepoint. Answer: [`Event::Posted`].
+    Post(Attempt),
+    /// Read the request's result. Answer: [`Event::Polled`].
+    Poll(Attempt),
+    /// Look for the newest complete savepoint of this epoch that the record does not know. Answer: [`Event::Searched`].
+    Search,
+    /// Look at the savepoint that Flink named. Answer: [`Event::Searched`].
+    Verify(String),
+    /// Look for the newest complete checkpoint of this epoch. Answer: [`Event::Searched`].
+    FindCheckpoint,
+    /// Read how the job ended. Answer: [`Event::End`].
+    ReadEnd(JobId),
+    /// Write the end of this stop. Answer: [`Event::Recorded`].
+    Record(Ending),
+}
+
+/// What came of an [`Effect`], or what happened besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The jobs of the cluster.
+    Jobs(JobsReply),
+    /// The attempt is in the record, or could not be written (the stop goes on: whoever asked knows it too).
+    Noted,
+    /// Flink's answer to the request.
+    Posted(PostReply),
+    /// The request's result.
+    Polled(PollReply),
+    /// What storage holds.
+    Searched(Search),
+    /// How the job ended; none if Flink could not say.
+    End(Option<End>),
+    /// What the record said.
+    Recorded(RecordReply),
+    /// The JobManager's process has ended.
+    JobManagerGone,
+}
+
+/// Flink's list of jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobsReply {
+    /// All jobs.
+    Listed(Vec<Job>),
+    /// No answer that could be understood.
+    Unreachable(String),
+}
+
+/// One job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// Its state.
+    pub state: JobState,
+    /// Whether all of its tasks are running or finished. Job state `RUNNING` alone does not say so.
+    pub all_tasks_up: bool,
+    /// Whether any task is running or has finished.
+    pub any_task_up: bool,
+}
+
+/// Flink's `JobStatus`, as far as it makes a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JobState {
+    /// The JobMaster is not there yet.
+    Initializing,
+    /// Created, running, restarting, failing, cancelling: not at its end.
+    Active,
+    /// `FINISHED`.
+    Finished,
+    /// `CANCELED`.
+    Cancelled,
+    /// `FAILED`.
+    Failed,
+}
+
+impl JobState {
+    /// Whether the job will never run again.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Finished | Self::Cancelled | Self::Failed)
+    }
+}
+
+/// Flink's answer to the request for a savepoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PostReply {
+    /// 202.
+    Accepted,
+    /// No answer, or one that leaves open whether the request was taken. Repeating it is safe: same trigger id.
+    Lost(String),
+    /// The request was not taken and will not be.
+    Refused(String),
+}
+
+/// The result of a request for a savepoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PollReply {
+    /// Not there yet.
+    InProgress,
+    /// The savepoint lies there.
+    Completed(String),
+    /// It failed, says Flink.
+    Failed {
+        /// Flink's words.
+        reason: String,
+        /// Whether another attempt may go better.
+        transient: bool,
+    },
+    /// Flink does not know the trigger id (404).
+    Unknown,
+    /// No answer that could be understood.
+    Lost(String),
+}
+
+/// What a search in storage showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Search {
+    /// A complete point.
+    Found(Secured),
+    /// None, and the place could be read.
+    Nothing,
+    /// What is there is damaged.
+    Broken(String),
+    /// The place could not be read.
+    Unreadable(String),
+}
+
+/// A complete point in storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secured {
+    /// The point.
+    pub point: PointRef,
+    /// The job whose folder it is, where the folder tells.
+    pub job_id: Option<JobId>,
+    /// Bytes in its directory, where they were counted.
+    pub bytes: Option<u64>,
+    /// When it became complete, where that is known.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// The record's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordReply {
+    /// Durable.
+    Done,
+    /// Not written, or not known to be; to be tried again.
+    Failed(String),
+    /// A newer epoch holds the record.
+    Superseded(String),
+}
+
+/// What a stop writes at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// How it ended.
+    pub outcome: StopOutcome,
+    /// Why, in words.
+    pub reason: String,
+    /// The point that was saved, with the request that made it; without one it is a checkpoint.
+    pub saved: Option<(Secured, Option<Attempt>)>,
+    /// From the request to its completion.
+    pub took: Option<Duration>,
+    /// The job's own end, if it had come to one.
+    pub end: Option<End>,
+}
+
+/// Permission to end the JobManager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// How the stop ended.
+    pub outcome: StopOutcome,
+    /// Why, in words.
+    pub reason: String,
+    /// The point that was saved.
+    pub point: Option<PointRef>,
+    /// Whether the record says so too.
+    pub recorded: bool,
+    /// Whether the JobManager must get SIGKILL: an ordinary end would delete the checkpoint that counts.
+    pub kill: bool,
+}
