@@ -8,11 +8,12 @@ use crate::config::{self, Flags};
 use crate::run::OnRefusal;
 
 const AFTER_HELP: &str = "\
-Configuration, later ones win: defaults, one TOML file (--config or SAVEPOINTD_CONFIG), environment
-(SAVEPOINTD_SECTION__KEY), flags (--set section.key=value).
+Configuration, later ones win: defaults, one TOML file (--config or SAVEPOINTD_CONFIG),
+environment (SAVEPOINTD_SECTION__KEY), flags (--set section.key=value).
 
-Exit codes: 0 done; 64 wrong usage; 65 the state is broken or incompatible; 71 the system refused; 75 try again later;
-77 refused on purpose; 78 wrong configuration; 143 ended by SIGTERM; run otherwise gives the child's own code.";
+Exit codes: 0 done; 1 the job failed for good; 64 wrong usage; 65 the job ran from something else
+than the chosen point; 71 the system refused; 75 try again later; 77 refused on purpose; 78 wrong
+configuration; 143 ended by SIGTERM. Otherwise run gives the entrypoint's own code.";
 
 /// Keeps Flink state through whatever Kubernetes does to a pod.
 #[derive(Debug, Parser)]
@@ -32,7 +33,7 @@ pub struct Settings {
     /// The configuration file (TOML)
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The record, such as <file:///var/lib/savepointd/orders>
+    /// The record's URL, such as `file:///var/lib/savepointd/orders`
     #[arg(long, global = true, value_name = "URL")]
     pub record: Option<String>,
     /// A configuration value; may be given several times

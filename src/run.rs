@@ -115,6 +115,7 @@ async fn supervised(
         heard_at: clock.now(),
         release: None,
         kill_at: None,
+        killed: false,
         alone: false,
         gone: watch::Sender::new(false),
     };
@@ -137,6 +138,7 @@ struct Supervision {
     heard_at: Moment,
     release: Option<ReleaseOrder>,
     kill_at: Option<Moment>,
+    killed: bool,
     /// The agent is not waited for any more.
     alone: bool,
     gone: watch::Sender<bool>,
@@ -178,10 +180,14 @@ impl Supervision {
         self.gone.send_replace(true);
         self.entrypoint.end_what_is_left();
         self.report(status.exited()).await;
-        match (&self.held, &self.release) {
-            (Some(_), _) => Exit::Terminated,
-            (None, Some(ReleaseOrder { exit: Some(code), .. })) => Exit::Child(*code),
-            (None, _) => status.exit(),
+        if let (Some(embedded), Some(held)) = (embedded, &self.held) {
+            // What the stop came to may still have to be recorded.
+            embedded.allow(held.deadline.record_until().since(self.clock.now()));
+        }
+        match (&self.release, &self.held) {
+            (Some(ReleaseOrder { exit: Some(code), .. }), _) => Exit::Child(*code),
+            (_, Some(_)) => Exit::Terminated,
+            (_, None) => status.exit(),
         }
     }
 
@@ -269,9 +275,13 @@ impl Supervision {
         });
     }
 
-    fn let_go(&mut self, release: ReleaseOrder) {
+    fn let_go(&mut self, mut release: ReleaseOrder) {
         if self.release.is_some() {
             return;
+        }
+        if self.held.is_some() {
+            // A stop that a signal began ends with 143, whatever came of it: a 0 would make a pod Succeeded.
+            release.exit = None;
         }
         tracing::info!(reason = release.reason, kill = release.kill, "ending the entrypoint");
         self.entrypoint.signal(if release.kill { Kill::SIGKILL } else { Kill::SIGTERM });
@@ -286,14 +296,15 @@ impl Supervision {
         let silent =
             (self.held.is_some() && self.release.is_none() && !self.alone).then(|| self.heard_at.plus(SILENCE));
         let lost = self.held.as_ref().filter(|_| !self.connected && !self.alone && self.release.is_none());
-        let forced = self.held.as_ref().map(|held| held.next_force(self.release.is_some()));
+        let forcing = self.held.as_ref().filter(|_| !self.killed);
+        let forced = forcing.map(|held| held.next_force(self.release.is_some()));
         let wakes = [silent, lost.map(|held| held.agent_until), forced, self.kill_at];
         wakes.into_iter().flatten().min()
     }
 
     fn do_what_is_due(&mut self) {
         let now = self.clock.now();
-        if let Some(held) = &self.held {
+        if let Some(held) = self.held.as_ref().filter(|_| !self.killed) {
             match held.force(now, self.release.is_some()) {
                 Some(Force::Kill) => return self.kill(now),
                 Some(Force::Terminate) => {
@@ -323,9 +334,7 @@ impl Supervision {
         self.entrypoint.signal(Kill::SIGKILL);
         // Once more in a while, should it be in an uninterruptible sleep now.
         self.kill_at = Some(now.plus(Duration::from_secs(1)));
-        if let Some(held) = &mut self.held {
-            held.deadline.at = now.plus(Duration::from_secs(60));
-        }
+        self.killed = true;
     }
 
     async fn report(&self, exited: Exited) {

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal as Kill, kill};
 use nix::unistd::Pid;
 use tokio::time::Instant;
 
-use super::child::{self, Ended, Status};
+use super::child::{self, Ended};
 use crate::exit::Exit;
 use crate::signals::{Signal, Signals};
 
@@ -27,13 +27,13 @@ pub(super) struct Embedded {
     started: Instant,
     /// When it is started again.
     again_at: Option<Instant>,
-    /// How it ended the last time.
-    pub(super) ended: Option<Status>,
+    /// How long it may take to end.
+    last_words: Duration,
 }
 
 impl Embedded {
     pub(super) fn start(argv: Vec<String>) -> anyhow::Result<Self> {
-        let mut embedded = Self { argv, pid: None, started: Instant::now(), again_at: None, ended: None };
+        let mut embedded = Self { argv, pid: None, started: Instant::now(), again_at: None, last_words: LAST_WORDS };
         embedded.spawn()?;
         Ok(embedded)
     }
@@ -48,7 +48,6 @@ impl Embedded {
     pub(super) fn see(&mut self, ended: &[Ended], stopping: bool) {
         let Some(end) = ended.iter().find(|one| Some(one.pid) == self.pid) else { return };
         self.pid = None;
-        self.ended = Some(end.status);
         if stopping {
             return;
         }
@@ -81,6 +80,11 @@ impl Embedded {
         Some(end.status.exit())
     }
 
+    /// Has the end of the agent wait for at least this long.
+    pub(super) fn allow(&mut self, last_words: Duration) {
+        self.last_words = self.last_words.max(last_words);
+    }
+
     /// Ends the agent and waits for that, for a short time.
     pub(super) async fn end(mut self, signals: &mut Signals) {
         let Some(pid) = self.pid.take() else { return };
@@ -93,7 +97,7 @@ impl Embedded {
                 while signals.next().await != Signal::Child {}
             }
         };
-        if tokio::time::timeout(LAST_WORDS, gone).await.is_err() {
+        if tokio::time::timeout(self.last_words, gone).await.is_err() {
             let _ = kill(pid, Kill::SIGKILL);
         }
     }
