@@ -9,6 +9,7 @@ mod stopping;
 mod watch;
 
 use std::cell::RefCell;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::rc::Rc;
@@ -25,7 +26,7 @@ use crate::http;
 use crate::record::Record;
 use crate::signals::{Signal, Signals};
 use crate::telemetry::metrics::Metrics;
-pub use claim::{directories, plan as start_plan};
+pub use claim::{directories, job_ids, plan as start_plan};
 use session::Session;
 
 /// The daemon.
@@ -56,8 +57,8 @@ pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
     let control_listener = bind(&config.control_socket, 0o600)?;
     let admin_listener = match config.admin.address {
         Some(address) => {
-            let listener = TcpListener::bind(address).await.with_context(|| format!("admin.address {address}"))?;
-            Some(listener)
+            let way_out = || format!("admin.address {address} can't be used: set another one, or \"off\"");
+            Some(bind_admin(address).await.with_context(way_out)?)
         }
         None => None,
     };
@@ -73,7 +74,9 @@ pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
         claiming: tokio::sync::Mutex::new(()),
         config,
     });
-    agent.republish_last_stop().await;
+    // A record that hangs must keep neither probes nor signals waiting.
+    let republishing = Rc::clone(&agent);
+    tokio::task::spawn_local(async move { republishing.republish_last_stop().await });
     let admin_address = admin_listener.as_ref().and_then(|listener| listener.local_addr().ok());
     tracing::info!(
         cluster = agent.cluster,
@@ -143,6 +146,16 @@ async fn until_told_to_end(agent: &Rc<Agent>, signals: &mut Signals) {
 #[must_use]
 pub fn cluster_id(config: &Config) -> String {
     config.cluster.id.clone().unwrap_or_else(|| crate::config::default_cluster_id(config.record.as_str()))
+}
+
+/// Listens for the admin server. "Any address" means IPv4's where there is no IPv6.
+async fn bind_admin(address: SocketAddr) -> std::io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != std::io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    }
 }
 
 /// Listens on a Unix socket. One left behind by an agent that was killed is taken away; a living agent's is not.

@@ -3,7 +3,7 @@
 //! | request | meaning |
 //! |---|---|
 //! | `POST /v1/claim` | may Flink start, and how? ([`ClaimRequest`], [`ClaimReply`]) |
-//! | `POST /v1/started` | the entrypoint runs |
+//! | `POST /v1/started` | the entrypoint runs ([`Started`]) |
 //! | `GET /v1/orders` | a stream of lines, each an [`Orders`] or empty (a sign of life); it ends when the agent dies |
 //! | `POST /v1/stop` | take a final savepoint ([`StopRequest`]); the result comes as an order |
 //! | `POST /v1/exited` | the entrypoint has ended ([`Exited`]) |
@@ -90,9 +90,18 @@ pub struct Finish {
     pub reserve_ms: u64,
 }
 
+/// The entrypoint runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// The epoch that was claimed.
+    pub epoch: u64,
+}
+
 /// `run` got a signal to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopRequest {
+    /// The epoch that runs.
+    pub epoch: u64,
     /// How long ago, in milliseconds.
     pub since_ms: u64,
 }
@@ -106,6 +115,8 @@ pub struct Orders {
     pub stopping: bool,
     /// The request for a savepoint that was or is about to be made.
     pub attempt: Option<Attempt>,
+    /// Whether a checkpoint survives an ordinary end of the JobManager, once Flink has told.
+    pub checkpoints_survive: Option<bool>,
     /// End the entrypoint.
     pub release: Option<ReleaseOrder>,
 }
@@ -126,6 +137,8 @@ pub struct ReleaseOrder {
 /// The entrypoint has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exited {
+    /// The epoch that ran.
+    pub epoch: u64,
     /// Its exit code, if it had one.
     pub code: Option<i32>,
     /// The signal that ended it.

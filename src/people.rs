@@ -13,7 +13,7 @@ use crate::protocol::history::History;
 use crate::protocol::id::{Id, JobId};
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::point::{Kind, normalize};
-use crate::protocol::start::{JobIds, Start, Verdict};
+use crate::protocol::start::{Start, Verdict};
 use crate::protocol::stop::{RecordReply, Search};
 use crate::record::Record;
 use crate::record::marker::Marker;
@@ -201,8 +201,9 @@ async fn plan(record: &Record, config: &Config, cluster: &str, setup: Option<&Se
         (Some(setup), _) => agent::directories(config, setup).map_err(|reason| refused(reason, false))?,
     };
     let setup_or_default = setup.cloned().unwrap_or_default();
+    let job_ids = agent::job_ids(config, &setup_or_default).map_err(|reason| refused(reason, false))?;
     let holder = holder::current(Id::from_bytes([0; 16]));
-    let mut plan = agent::start_plan(config, cluster, holder, directories.clone(), &setup_or_default, JobIds::Derived);
+    let mut plan = agent::start_plan(config, cluster, holder, directories.clone(), &setup_or_default, job_ids);
     plan.only_plan = true;
     if setup.is_none() {
         let last = history.newest_based(u64::MAX);

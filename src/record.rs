@@ -26,6 +26,11 @@ pub enum Error {
     /// The store behind it.
     #[error("the record can't be read or written")]
     Storage(#[from] storage::Error),
+    /// Another cluster was quicker.
+    #[error(
+        "{0} is the marker of another cluster that uses the same cluster.id and savepoint.directory: give one of them another cluster.id"
+    )]
+    Foreign(String),
     /// There is an entry that is not one.
     #[error(
         "the record is damaged: {url} is not an entry. Bring it back from a backup, or move it away if its loss is understood"
@@ -45,7 +50,7 @@ impl Error {
     pub fn passes(&self) -> bool {
         match self {
             Self::Storage(error) => error.passes(),
-            Self::Damaged { .. } => false,
+            Self::Damaged { .. } | Self::Foreign(_) => false,
         }
     }
 }

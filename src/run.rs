@@ -14,7 +14,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal as Kill;
 use tokio::sync::{mpsc, watch};
 
-use crate::api::{ClaimReply, ClaimRequest, Exited, Finish, ReleaseOrder, StopRequest};
+use crate::api::{ClaimRequest, Exited, Finish, ReleaseOrder, StopRequest};
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::protocol::entry::Attempt;
@@ -79,18 +79,9 @@ async fn supervised(
     clock: Clock,
     embedded: &mut Option<Embedded>,
 ) -> anyhow::Result<Exit> {
-    let setup = match gate::learn(&options.argv) {
-        Ok(setup) => setup,
-        Err(error) => {
-            tracing::error!(reason = error, "Flink's configuration can't be read");
-            return Ok(Exit::Configuration);
-        }
-    };
-    let claim =
-        ClaimRequest { holder: holder::current(random::id()), argv: options.argv.clone(), setup, running: false };
-    let gate = gate::pass(&options.socket, &claim, options.on_refusal);
-    let (argv, finish) = match gate::until_signal(gate, signals, embedded).await? {
-        gate::Passed::Go(argv, finish) => (argv, finish),
+    let gate = gate::pass(options, holder::current(random::id()));
+    let (argv, finish, claim) = match gate::until_signal(gate, signals, embedded).await? {
+        gate::Passed::Go { argv, finish, claim } => (argv, *finish, claim),
         gate::Passed::End(exit) => return Ok(exit),
     };
     let entrypoint = match Entrypoint::start(&argv) {
@@ -101,7 +92,7 @@ async fn supervised(
         }
     };
     let (news, heard) = mpsc::unbounded_channel();
-    let claim = ClaimRequest { running: true, ..claim };
+    let claim = ClaimRequest { running: true, ..*claim };
     let line = tokio::task::spawn_local(line::follow(options.socket.clone(), claim, finish.epoch, news.clone()));
     let supervision = Supervision {
         socket: options.socket.clone(),
@@ -111,6 +102,7 @@ async fn supervised(
         news,
         connected: true,
         attempt: None,
+        checkpoints_survive: None,
         held: None,
         heard_at: clock.now(),
         release: None,
@@ -133,6 +125,8 @@ struct Supervision {
     connected: bool,
     /// The request for a savepoint that the agent has made or is about to make.
     attempt: Option<Attempt>,
+    /// Whether a checkpoint survives an ordinary end of the JobManager, as far as the agent told.
+    checkpoints_survive: Option<bool>,
     /// The stop that a signal began.
     held: Option<Held>,
     heard_at: Moment,
@@ -179,7 +173,7 @@ impl Supervision {
         };
         self.gone.send_replace(true);
         self.entrypoint.end_what_is_left();
-        self.report(status.exited()).await;
+        self.report(status.exited(self.finish.epoch)).await;
         if let (Some(embedded), Some(held)) = (embedded, &self.held) {
             // What the stop came to may still have to be recorded.
             embedded.allow(held.deadline.record_until().since(self.clock.now()));
@@ -206,13 +200,14 @@ impl Supervision {
         tracing::info!(signal, grace_ms = self.finish.grace_ms, "holding the signal until the final state is durable");
         self.held = Some(Held { began: now, deadline, agent_until: now.plus(WITHOUT_AGENT) });
         self.heard_at = now;
-        let (socket, news, clock) = (self.socket.clone(), self.news.clone(), self.clock);
+        let (socket, news, clock, epoch) = (self.socket.clone(), self.news.clone(), self.clock, self.finish.epoch);
         tokio::task::spawn_local(async move {
             let limit = now.plus(WITHOUT_AGENT);
             loop {
                 let since_ms = u64::try_from(clock.now().since(now).as_millis()).unwrap_or(u64::MAX);
                 let asked =
-                    http::call::<serde_json::Value>(&socket, "POST", "/v1/stop", &StopRequest { since_ms }).await;
+                    http::call::<serde_json::Value>(&socket, "POST", "/v1/stop", &StopRequest { epoch, since_ms })
+                        .await;
                 match asked {
                     Ok(_) => return,
                     Err(error) if clock.now() >= limit => {
@@ -230,9 +225,8 @@ impl Supervision {
         match news {
             News::Orders(orders) => {
                 self.connected = true;
-                if orders.attempt.is_some() {
-                    self.attempt = orders.attempt;
-                }
+                self.attempt = orders.attempt.or(self.attempt.take());
+                self.checkpoints_survive = orders.checkpoints_survive.or(self.checkpoints_survive);
                 if let Some(release) = orders.release.filter(|_| !self.alone) {
                     self.let_go(release);
                 }
@@ -265,6 +259,7 @@ impl Supervision {
         let stop = alone::finish(
             self.finish.clone(),
             self.attempt.clone(),
+            self.checkpoints_survive,
             (held.began, held.deadline),
             self.clock,
             self.gone.subscribe(),
@@ -310,7 +305,7 @@ impl Supervision {
                 Some(Force::Terminate) => {
                     let reason = "the deadline's reserve is running out and nobody has released the JobManager";
                     return self.let_go(ReleaseOrder {
-                        kill: false,
+                        kill: self.checkpoints_survive != Some(true),
                         exit: None,
                         outcome: None,
                         reason: reason.to_owned(),
@@ -350,14 +345,6 @@ async fn again(embedded: Option<&Embedded>) {
     match embedded {
         Some(embedded) => embedded.due().await,
         None => std::future::pending().await,
-    }
-}
-
-/// The answer to a claim, as far as `run` is concerned.
-fn go(reply: ClaimReply) -> Result<(Vec<String>, Finish), ClaimReply> {
-    match reply {
-        ClaimReply::Go { argv, finish, .. } => Ok((argv, *finish)),
-        other => Err(other),
     }
 }
 

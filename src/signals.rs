@@ -42,10 +42,14 @@ impl Signals {
     /// If the kernel refuses the handlers.
     pub fn install() -> io::Result<Self> {
         let by_default = Arc::new(AtomicBool::new(false));
-        for signal in STOP.into_iter().chain(OTHER) {
+        // Who started us with a signal ignored (nohup, a shell's background job) wants it so.
+        let ignored = ignored();
+        let wanted: Vec<c_int> =
+            STOP.into_iter().chain(OTHER).filter(|signal| *signal == SIGTERM || !is_in(ignored, *signal)).collect();
+        for &signal in &wanted {
             signal_hook::flag::register_conditional_default(signal, Arc::clone(&by_default))?;
         }
-        let mut caught = Caught::new(STOP.into_iter().chain(OTHER).chain([SIGCHLD]))?;
+        let mut caught = Caught::new(wanted.into_iter().chain([SIGCHLD]))?;
         let (sender, received) = mpsc::unbounded_channel();
         std::thread::Builder::new().name("signals".to_owned()).stack_size(64 * 1024).spawn(move || {
             for signal in caught.forever() {
@@ -77,6 +81,17 @@ impl Signals {
             None => std::future::pending().await,
         }
     }
+}
+
+/// The signals that were ignored when this process was started (`SigIgn` in `/proc/self/status`, a bit for each).
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+fn is_in(mask: u64, signal: c_int) -> bool {
+    u32::try_from(signal - 1).ok().and_then(|bit| mask.checked_shr(bit)).is_some_and(|rest| rest & 1 == 1)
 }
 
 fn of(signal: c_int) -> Signal {

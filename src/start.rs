@@ -148,7 +148,7 @@ pub fn directories(
         "no savepoint directory is known: set execution.checkpointing.savepoint-dir (before Flink 1.20: \
          state.savepoints.dir) in Flink's configuration, or savepoint.directory (SAVEPOINTD_SAVEPOINT__DIRECTORY)",
     )?;
-    let checkpoint = flink_checkpoint.or(checkpoint).map(normalize).ok_or(
+    let checkpoint = checkpoint.or(flink_checkpoint).map(normalize).ok_or(
         "no checkpoint directory is known: set execution.checkpointing.dir (before Flink 1.20: state.checkpoints.dir) in \
          Flink's configuration, or, if the job sets it in its code, checkpoint.directory \
          (SAVEPOINTD_CHECKPOINT__DIRECTORY)",

@@ -2,6 +2,7 @@
 //!
 //! The agent drives it with the record; `run`, when its agent died, without.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -31,7 +32,7 @@ pub struct Hands {
     /// The epoch that stops.
     pub epoch: u64,
     /// The job, where it is known before Flink is asked.
-    pub job_id: Option<JobId>,
+    pub job_id: Cell<Option<JobId>>,
     /// The folder that this epoch's savepoints go to.
     pub target: String,
     /// The checkpoint directory.
@@ -108,7 +109,15 @@ fn no_answer(effect: &Effect) -> Event {
 impl Hands {
     async fn carry_out(&self, effect: &Effect, prepared: &mut Vec<Entry>) -> Event {
         match effect {
-            Effect::ReadJobs => Event::Jobs(self.flink.jobs().await),
+            Effect::ReadJobs => {
+                let reply = self.flink.jobs().await;
+                if let (None, JobsReply::Listed(jobs)) = (self.job_id.get(), &reply)
+                    && let [job] = jobs.as_slice()
+                {
+                    self.job_id.set(Some(job.id));
+                }
+                Event::Jobs(reply)
+            }
             Effect::Note(attempt) => {
                 if let Some((record, _)) = &self.memory {
                     let reply = record.say(self.epoch, Fact::Attempted(attempt.clone())).await;
@@ -122,9 +131,10 @@ impl Hands {
             Effect::Poll(attempt) => Event::Polled(self.flink.poll_stop(attempt.job_id, attempt.trigger_id).await),
             Effect::Search => Event::Searched(storage::newest_savepoint(&self.target, self.above, &self.known).await),
             Effect::Verify(location) => Event::Searched(storage::look(location).await),
-            Effect::FindCheckpoint => Event::Searched(match self.job_id {
+            Effect::FindCheckpoint => Event::Searched(match self.job_id.get() {
                 Some(job_id) => storage::newest_checkpoint(&self.checkpoints, job_id, self.above).await,
-                None => Search::Unreadable("the job's id is not known, so neither is its checkpoint folder".to_owned()),
+                // No job was ever seen.
+                None => Search::Nothing,
             }),
             Effect::ReadEnd(job_id) => Event::End(read_end(&self.flink, *job_id).await),
             Effect::Record(ending) => {
@@ -150,7 +160,7 @@ impl Hands {
 
     fn saved(&self, secured: &Secured, attempt: Option<&Attempt>, took: Option<Duration>) -> Option<Saved> {
         Some(Saved {
-            job_id: attempt.map(|attempt| attempt.job_id).or(secured.job_id).or(self.job_id)?,
+            job_id: attempt.map(|attempt| attempt.job_id).or(secured.job_id).or_else(|| self.job_id.get())?,
             point: PointRef { epoch: Some(self.epoch), ..secured.point.clone() },
             kind: if attempt.is_some() { Kind::Final } else { Kind::Checkpoint },
             format: attempt.map(|attempt| attempt.format),

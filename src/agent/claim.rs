@@ -1,11 +1,12 @@
 //! The gate: answers a claim by carrying out a start.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::Agent;
-use super::session::Session;
+use super::session::{Said, Session};
 use crate::api::{ClaimReply, ClaimRequest, Finish, Orders};
 use crate::config::{Config, JobIdPolicy, OnBroken, OnNoState, SavepointFormat};
 use crate::flink::Flink;
@@ -34,6 +35,7 @@ impl Agent {
     /// Answers, or says in words why the start is refused before anything was looked at.
     async fn try_claim(self: &Rc<Self>, request: ClaimRequest) -> Result<ClaimReply, String> {
         let ClaimRequest { holder, argv, setup, running } = request;
+        supported(&setup)?;
         let directories = directories(&self.config, &setup)?;
         let job_ids = job_ids(&self.config, &setup)?;
         // An entrypoint that can't be told anything must not cost an epoch.
@@ -57,7 +59,10 @@ impl Agent {
         let injection = self.injection(&setup, restore.clone(), go.job_id.filter(|_| job_ids == JobIds::Derived));
         let argv = inject(&argv, &injection).map_err(|error| error.to_string())?;
         let finish = self.finish(&go, &directories, &setup);
-        let session = self.session(go, setup, finish.clone(), marker).await?;
+        let session = match self.session(go, setup, finish.clone(), marker).await {
+            Ok(session) => session,
+            Err(reason) => return Ok(ClaimReply::Later { reason }),
+        };
         let reply = ClaimReply::Go {
             argv,
             decision: if restore.is_some() { "restore" } else { "fresh" }.to_owned(),
@@ -106,7 +111,11 @@ impl Agent {
         let known = epoch.iter().flat_map(|epoch| &epoch.saved).map(|saved| saved.point.path.clone()).collect();
         let resume = epoch.filter(|epoch| epoch.stopped.is_none()).and_then(|epoch| epoch.attempt.clone());
         let flink = Flink::new(&finish.flink_url).map_err(|error| report::chain(&error))?;
-        let session = Session::new(go, setup, finish, flink, marker, known, resume);
+        let said = Said {
+            confirmed: epoch.is_some_and(|epoch| epoch.confirmed),
+            progressed: epoch.is_some_and(|epoch| epoch.progressed.is_some()),
+        };
+        let session = Session::new(go, setup, finish, flink, marker, known, resume, said);
         if let Some(job_id) = epoch.and_then(|epoch| epoch.ran) {
             session.job_id.set(Some(job_id));
             session.ran.set(true);
@@ -124,7 +133,7 @@ impl Agent {
         self.orders.send_replace(Orders { epoch: session.epoch(), ..Orders::default() });
         self.metrics.epoch(session.epoch());
         if running {
-            self.started();
+            self.started(&session);
         }
     }
 
@@ -166,21 +175,48 @@ pub fn directories(config: &Config, setup: &Setup) -> Result<Directories, String
     )
 }
 
-fn job_ids(config: &Config, setup: &Setup) -> Result<JobIds, String> {
+/// Says in words what this build can't protect. Better not started than started unwatched.
+fn supported(setup: &Setup) -> Result<(), String> {
+    if setup.rest_ssl {
+        return Err("Flink's REST API uses TLS (security.ssl.rest.enabled), which this build of savepointd does not \
+                    speak yet: switch it off, for example by binding the API to 127.0.0.1 (rest.bind-address)"
+            .to_owned());
+    }
+    if setup.is_highly_available() {
+        return Err(
+            "Flink runs with high availability, whose own metadata wins over any point that is injected; this build \
+                    of savepointd does not handle that yet: remove high-availability.type from Flink's configuration"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// Whose job ids a start uses.
+///
+/// # Errors
+/// In words, if the job id given to Flink is none.
+pub fn job_ids(config: &Config, setup: &Setup) -> Result<JobIds, String> {
     match &setup.job_id {
         Some(given) => given.parse().map(JobIds::Fixed).map_err(|error| format!("the job id given to Flink: {error}")),
-        None if setup.is_highly_available() || config.flink.job_id == JobIdPolicy::Flink => Ok(JobIds::Flink),
+        None if config.flink.job_id == JobIdPolicy::Flink => Ok(JobIds::Flink),
         None if setup.mode == Mode::Session => Ok(JobIds::Flink),
         None => Ok(JobIds::Derived),
     }
 }
 
-/// Flink's REST API: as configured, else on the port that Flink's own configuration names.
+/// Flink's REST API: as configured, else where Flink's own configuration puts it.
 fn flink_url(config: &Config, setup: &Setup) -> String {
-    match setup.rest_port {
-        Some(port) if !config.flink.url_is_set => format!("http://127.0.0.1:{port}"),
-        _ => config.flink.url.clone(),
+    if config.flink.url_is_set {
+        return config.flink.url.clone();
     }
+    let bound = setup.rest_bind_address.as_deref().and_then(|address| address.parse().ok());
+    let host = match bound {
+        Some(IpAddr::V4(address)) if !address.is_unspecified() => address.to_string(),
+        Some(IpAddr::V6(address)) if !address.is_unspecified() => format!("[{address}]"),
+        _ => "127.0.0.1".to_owned(),
+    };
+    format!("http://{host}:{}", setup.rest_port.unwrap_or(8081))
 }
 
 /// The plan of a start under this configuration.

@@ -10,7 +10,7 @@ use hyper::body::{Bytes, Frame, Incoming};
 use hyper::{Request, Response, StatusCode};
 
 use super::Agent;
-use crate::api::{Exited, Orders, StopRequest};
+use crate::api::{Exited, Orders, Started, StopRequest};
 use crate::http::{self, Body, Handler};
 
 /// How often a stop in progress shows that the agent lives.
@@ -28,28 +28,41 @@ async fn route(agent: &Rc<Agent>, request: Request<Incoming>) -> Result<Response
     let done = || http::json(StatusCode::OK, &serde_json::json!({}));
     Ok(match (request.method().as_str(), request.uri().path()) {
         ("POST", "/v1/claim") => http::json(StatusCode::OK, &agent.claim(http::read(request).await?).await),
-        ("POST", "/v1/started") => {
-            agent.started();
-            done()
-        }
+        ("POST", "/v1/started") => match agent.session_of(http::read::<Started>(request).await?.epoch) {
+            Some(session) => {
+                agent.started(&session);
+                done()
+            }
+            None => not_this_epoch(),
+        },
         ("GET", "/v1/orders") => orders(agent),
         ("POST", "/v1/stop") => {
-            let StopRequest { since_ms } = http::read(request).await?;
-            let session = agent.session.borrow().clone();
-            match session {
+            let StopRequest { epoch, since_ms } = http::read(request).await?;
+            match agent.session_of(epoch).filter(|session| !session.is_over()) {
                 Some(session) => {
                     agent.begin_stop(&session, agent.clock.now().minus(Duration::from_millis(since_ms)));
                     done()
                 }
-                None => http::text(StatusCode::CONFLICT, "text/plain", "nothing was started"),
+                None => not_this_epoch(),
             }
         }
         ("POST", "/v1/exited") => {
-            agent.exited(http::read::<Exited>(request).await?);
-            done()
+            let exited = http::read::<Exited>(request).await?;
+            match agent.session_of(exited.epoch) {
+                Some(session) => {
+                    Agent::exited(&session, exited);
+                    done()
+                }
+                None => not_this_epoch(),
+            }
         }
         _ => http::text(StatusCode::NOT_FOUND, "text/plain", "no such request"),
     })
+}
+
+/// The request came from a `run` whose epoch is not the one that this agent serves: too late, or too early.
+fn not_this_epoch() -> Response<Body> {
+    http::text(StatusCode::CONFLICT, "text/plain", "another epoch is served here, or none yet")
 }
 
 /// Every change of the orders as a line, and while a stop is under way an empty line each second.

@@ -1,6 +1,7 @@
 //! One life of `run`, from its claim to its end, as the agent knows it.
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -12,6 +13,13 @@ use crate::protocol::entry::Attempt;
 use crate::protocol::id::JobId;
 use crate::protocol::start::Go;
 use crate::record::marker::Marker;
+
+/// What the record says of an epoch already.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Said {
+    pub(super) confirmed: bool,
+    pub(super) progressed: bool,
+}
 
 /// One life of `run`.
 #[derive(Debug)]
@@ -33,6 +41,10 @@ pub(super) struct Session {
     pub(super) retains: Cell<Option<bool>>,
     /// Whether Flink confirmed the restore; the text says what of.
     pub(super) confirmed: RefCell<Option<String>>,
+    /// What the record says of this epoch already, so that it is not said twice and nothing is left out.
+    pub(super) said: Said,
+    /// The job runs from something else than it should: it is ended, and nothing of it is used.
+    pub(super) void: Cell<bool>,
     pub(super) started: Cell<bool>,
     pub(super) stopping: Cell<bool>,
     /// Turns true when the entrypoint has ended.
@@ -49,8 +61,11 @@ impl Session {
         marker: Marker,
         known: Vec<String>,
         resume: Option<Attempt>,
+        said: Said,
     ) -> Self {
         Self {
+            said,
+            void: Cell::new(false),
             job_id: Cell::new(go.job_id),
             go,
             setup,
@@ -67,6 +82,17 @@ impl Session {
             gone: watch::Sender::new(false),
             tasks: RefCell::default(),
         }
+    }
+
+    /// Whether a checkpoint survives an ordinary end of the JobManager. Where Flink can't be asked in time, it counts as one
+    /// that does not: SIGKILL leaves it in place either way.
+    pub(super) async fn checkpoints_survive(&self) -> bool {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        if let (None, Some(job_id)) = (self.retains.get(), self.job_id.get()) {
+            let asked = tokio::time::timeout(PATIENCE, self.flink.retains_checkpoints(job_id)).await;
+            self.retains.set(asked.ok().and_then(Result::ok).map(|retains| retains.unwrap_or(true)));
+        }
+        self.retains.get().unwrap_or(false)
     }
 
     pub(super) fn epoch(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Agent;
 use super::session::Session;
-use crate::api::{Exited, ReleaseOrder};
+use crate::api::{Exited, Orders, ReleaseOrder};
 use crate::protocol::entry::Attempt;
 use crate::protocol::id::TriggerId;
 use crate::protocol::stop::{Plan, Release, Stop};
@@ -16,6 +16,10 @@ impl Agent {
     pub(super) fn begin_stop(self: &Rc<Self>, session: &Rc<Session>, began: Moment) {
         if session.is_over() || session.stopping.replace(true) {
             return;
+        }
+        if session.void.get() {
+            // A job that runs from something else is being ended already, and must not be saved.
+            return self.order(session.epoch(), |orders| orders.stopping = true);
         }
         session.abort_tasks();
         let config = &self.config;
@@ -29,17 +33,18 @@ impl Agent {
             resume: session.resume.clone(),
             seed: TriggerId::seed(&session.finish.target),
             ran: session.ran.get(),
-            checkpoints_survive: session.retains.get().unwrap_or(true),
+            checkpoints_survive: false,
         };
         tracing::info!(epoch = session.epoch(), grace = ?config.stop.grace, "stopping");
-        self.orders.send_modify(|orders| orders.stopping = true);
+        self.order(session.epoch(), |orders| orders.stopping = true);
         let (agent, session) = (Rc::clone(self), Rc::clone(session));
         tokio::task::spawn_local(async move {
+            let plan = Plan { checkpoints_survive: session.checkpoints_survive().await, ..plan };
             let release = agent.stop(&session, plan).await;
             let took = agent.clock.now().since(began);
             stop::log(&release);
             agent.metrics.stopped(&release, took);
-            agent.orders.send_modify(|orders| {
+            agent.order(session.epoch(), |orders| {
                 orders.release = Some(ReleaseOrder {
                     kill: release.kill,
                     exit: None,
@@ -55,7 +60,7 @@ impl Agent {
             flink: session.flink.clone(),
             memory: Some((self.record.clone(), session.marker.clone())),
             epoch: session.epoch(),
-            job_id: session.job_id.get(),
+            job_id: session.job_id.clone(),
             target: session.finish.target.clone(),
             checkpoints: session.finish.checkpoints.clone(),
             above: session.finish.above,
@@ -63,35 +68,43 @@ impl Agent {
             gone: session.gone.subscribe(),
         };
         let attempted = |attempt: &Attempt| {
-            self.orders.send_if_modified(|orders| {
-                let new = orders.attempt.as_ref() != Some(attempt);
-                orders.attempt = Some(attempt.clone());
-                new
-            });
+            self.order(session.epoch(), |orders| orders.attempt = Some(attempt.clone()));
         };
         stop::drive(Stop::begin(plan), hands, self.clock, attempted).await
     }
 
+    /// Changes the orders of one epoch. A stop may outlive its `run`; what it comes to is no order to the next one.
+    pub(super) fn order(&self, epoch: u64, change: impl FnOnce(&mut Orders)) {
+        self.orders.send_if_modified(|orders| {
+            let before = orders.clone();
+            if orders.epoch == epoch {
+                change(orders);
+            }
+            *orders != before
+        });
+    }
+
+    /// The session of this epoch, if it is the one that is served.
+    pub(super) fn session_of(&self, epoch: u64) -> Option<Rc<Session>> {
+        self.session.borrow().clone().filter(|session| session.epoch() == epoch)
+    }
+
     /// The entrypoint runs: from now on Flink is watched.
-    pub(super) fn started(self: &Rc<Self>) {
-        let session = self.session.borrow().clone();
-        let Some(session) = session else { return };
+    pub(super) fn started(self: &Rc<Self>, session: &Rc<Session>) {
         if session.started.replace(true) {
             return;
         }
         let agent = Rc::clone(self);
-        let watched = Rc::clone(&session);
+        let watched = Rc::clone(session);
         let task = tokio::task::spawn_local(async move { agent.watch(&watched).await });
         session.adopt(task.abort_handle());
     }
 
-    pub(super) fn exited(&self, exited: Exited) {
+    pub(super) fn exited(session: &Session, exited: Exited) {
         tracing::info!(code = exited.code, signal = exited.signal, "the entrypoint has ended");
-        if let Some(session) = self.session.borrow().as_ref() {
-            session.gone.send_replace(true);
-            if !session.stopping.get() {
-                session.abort_tasks();
-            }
+        session.gone.send_replace(true);
+        if !session.stopping.get() {
+            session.abort_tasks();
         }
     }
 }

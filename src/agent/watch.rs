@@ -21,8 +21,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 impl Agent {
     pub(super) async fn watch(&self, session: &Session) {
-        let mut confirm = Confirm::of(session.go.base.clone(), session.setup.is_highly_available());
-        let mut progressed = session.go.resumed && session.ran.get();
+        let mut confirm = Confirm::of(session.go.base.clone());
+        let mut progressed = session.said.progressed;
         loop {
             let confirmed = session.confirmed.borrow().is_some();
             tokio::time::sleep(if confirmed { SELDOM } else { SOON }).await;
@@ -67,7 +67,9 @@ impl Agent {
                      one will end the JobManager with SIGKILL. Remove the retention setting from the job's code"
                 );
             }
-            session.retains.set(Some(retains.unwrap_or(true)));
+            let survive = retains.unwrap_or(true);
+            session.retains.set(Some(survive));
+            self.order(session.epoch(), |orders| orders.checkpoints_survive = Some(survive));
         }
         let restored = session.flink.restored(job.id).await.ok()?;
         match confirm.on(job.id, restored, self.clock.now()) {
@@ -83,7 +85,7 @@ impl Agent {
                     checkpoint_id: Some(restored.id),
                     epoch: None,
                 });
-                if !session.go.resumed {
+                if !session.said.confirmed {
                     let reply =
                         self.record.say(session.epoch(), Fact::Confirmed { job_id: job.id, restored: point }).await;
                     if let RecordReply::Failed(reason) | RecordReply::Superseded(reason) = reply {
@@ -97,19 +99,38 @@ impl Agent {
 
     /// A job that runs from something else is cancelled at once, without a savepoint, and nothing of its epoch is used.
     async fn void(&self, session: &Session, job: &Job, wrong: &str) {
+        session.void.set(true);
         tracing::error!(epoch = session.epoch(), job_id = %job.id, reason = wrong, "the job is cancelled");
         self.metrics.confirmed(false);
-        if let Err(error) = session.flink.cancel(job.id).await {
-            tracing::warn!(error = report::chain(&error), "the job could not be cancelled; ending the JobManager");
+        let mut cancelled = session.flink.cancel(job.id).await;
+        if cancelled.is_err() {
+            tokio::time::sleep(AGAIN).await;
+            cancelled = session.flink.cancel(job.id).await;
+        }
+        if let Err(error) = cancelled {
+            // It must not go on working while the record is awaited.
+            tracing::error!(error = report::chain(&error), "the job can't be cancelled; killing the JobManager");
+            self.release(session, wrong, Exit::State, true);
         }
         self.keep(session, vec![Fact::Voided { reason: wrong.to_owned() }]).await;
-        self.release(wrong, Exit::State);
+        self.release(session, wrong, Exit::State, false);
     }
 
     /// Notes once that the epoch has a checkpoint: from then on "nothing found" is a loss, not a beginning.
     async fn note_progress(&self, session: &Session, job: &Job) -> bool {
         let Ok(checkpoints) = session.flink.checkpoints(job.id).await else { return false };
         let Some(completed) = checkpoints.latest.completed else { return false };
+        let expected = normalize(&session.finish.checkpoints);
+        if let Some(path) =
+            completed.external_path.as_deref().map(normalize).filter(|path| !path.starts_with(&expected))
+        {
+            tracing::error!(
+                path,
+                expected,
+                "Flink keeps checkpoints in another directory than its configuration names; after a crash they would not be \
+                 found: set checkpoint.directory (SAVEPOINTD_CHECKPOINT__DIRECTORY)"
+            );
+        }
         let fact = Fact::Progressed { job_id: job.id, checkpoint_id: completed.id };
         let entry = record::entry(session.epoch(), fact);
         self.record.add(entry.clone()).await == RecordReply::Done && session.marker.keep(&entry).await.is_ok()
@@ -127,7 +148,7 @@ impl Agent {
         tracing::info!(how = how.as_str(), savepoint = path, reason, "the job came to its own end");
         self.keep(session, stop::end_facts(&end, session.epoch())).await;
         let exit = if end.how == EndKind::Failed { Exit::Failed } else { Exit::Done };
-        self.release(&format!("the job {}", how.as_str()), exit);
+        self.release(session, &format!("the job {}", how.as_str()), exit, false);
     }
 
     /// Records facts, however long the record needs: the JobManager is not ended before they are durable.
@@ -152,10 +173,10 @@ impl Agent {
         }
     }
 
-    fn release(&self, reason: &str, exit: Exit) {
-        self.orders.send_modify(|orders| {
-            orders.release =
-                Some(ReleaseOrder { kill: false, exit: Some(exit.code()), outcome: None, reason: reason.to_owned() });
+    fn release(&self, session: &Session, reason: &str, exit: Exit, kill: bool) {
+        self.order(session.epoch(), |orders| {
+            let reason = reason.to_owned();
+            orders.release.get_or_insert(ReleaseOrder { kill, exit: Some(exit.code()), outcome: None, reason });
         });
     }
 }

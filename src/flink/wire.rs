@@ -134,6 +134,8 @@ pub struct Latest {
 pub struct Completed {
     /// Its number.
     pub id: u64,
+    /// Where it lies.
+    pub external_path: Option<String>,
 }
 
 /// A completed savepoint.

@@ -126,14 +126,6 @@ fn decide(situation: &Situation, points: &Points) -> Choice {
         choice.consumed = Some(request.id);
         return going_back(situation, points, choice);
     }
-    if let Some(explicit) = situation.explicit.as_deref().map(normalize) {
-        let last = latest.and_then(|(_, _, based)| based.explicit.as_deref()).map(normalize);
-        if last.as_deref() != Some(&explicit) {
-            let choice =
-                points.by_path(situation, &explicit, "given to Flink as restore path, and new since the last start");
-            return going_back(situation, points, choice);
-        }
-    }
     if let Some((path, stranger)) = points.newer_than_known(situation) {
         return plain(
             Decision::Refuse,
@@ -143,6 +135,14 @@ fn decide(situation: &Situation, points: &Points) -> Choice {
                 latest.map_or(0, |(epoch, ..)| epoch),
             ),
         );
+    }
+    if let Some(explicit) = situation.explicit.as_deref().map(normalize) {
+        let last = latest.and_then(|(_, _, based)| based.explicit.as_deref()).map(normalize);
+        if last.as_deref() != Some(&explicit) {
+            let choice =
+                points.by_path(situation, &explicit, "given to Flink as restore path, and new since the last start");
+            return going_back(situation, points, choice);
+        }
     }
     match latest {
         None => without_history(situation, points),

@@ -33,23 +33,20 @@ pub enum Confirmation {
 #[derive(Debug, Clone)]
 pub struct Confirm {
     injected: Option<PointRef>,
-    /// Under high availability Flink restores what its own metadata names.
-    high_availability: bool,
     doubted: Option<Moment>,
 }
 
 impl Confirm {
     /// Waits for a job that should continue from `injected`.
     #[must_use]
-    pub fn of(injected: Option<PointRef>, high_availability: bool) -> Self {
-        Self { injected, high_availability, doubted: None }
+    pub fn of(injected: Option<PointRef>) -> Self {
+        Self { injected, doubted: None }
     }
 
     /// Takes in what Flink says of a job all of whose tasks are running.
     pub fn on(&mut self, job_id: JobId, restored: Option<Restored>, now: Moment) -> Confirmation {
         match (&self.injected, restored) {
             (None, None) => Confirmation::Right(None),
-            (None, Some(restored)) if self.high_availability => Confirmation::Right(Some(restored)),
             (None, Some(restored)) if is_own(&restored, job_id) => Confirmation::Right(Some(restored)),
             (None, Some(restored)) => {
                 Confirmation::Wrong(format!("the job should have begun with nothing, but restored {}", restored.path))
@@ -57,7 +54,7 @@ impl Confirm {
             (Some(injected), Some(restored)) => {
                 let path = normalize(&restored.path);
                 let went_on = is_own(&restored, job_id) && Some(restored.id) > injected.checkpoint_id;
-                if path == injected.path || went_on || self.high_availability {
+                if path == injected.path || went_on {
                     Confirmation::Right(Some(restored))
                 } else {
                     Confirmation::Wrong(format!("the job restored {path}, not {}", injected.path))
@@ -98,27 +95,27 @@ mod tests {
     #[test]
     fn the_injected_point_in_any_spelling_confirms() {
         for path in ["file:/s/savepoint-1", "file:///s/savepoint-1/", "/s/savepoint-1/_metadata"] {
-            let seen = Confirm::of(injected(), false).on(JOB, restored(4, path), Moment(0));
+            let seen = Confirm::of(injected()).on(JOB, restored(4, path), Moment(0));
             assert!(matches!(seen, Confirmation::Right(Some(_))), "{path}: {seen:?}");
         }
     }
 
     #[test]
     fn another_point_does_not() {
-        let seen = Confirm::of(injected(), false).on(JOB, restored(3, "file:/s/savepoint-0"), Moment(0));
+        let seen = Confirm::of(injected()).on(JOB, restored(3, "file:/s/savepoint-0"), Moment(0));
         assert!(matches!(seen, Confirmation::Wrong(_)), "{seen:?}");
     }
 
     #[test]
     fn a_job_that_has_failed_over_since_is_right() {
         let path = format!("file:/c/{JOB}/chk-9");
-        let seen = Confirm::of(injected(), false).on(JOB, restored(9, &path), Moment(0));
+        let seen = Confirm::of(injected()).on(JOB, restored(9, &path), Moment(0));
         assert!(matches!(seen, Confirmation::Right(Some(_))), "{seen:?}");
     }
 
     #[test]
     fn nothing_restored_is_believed_only_after_flinks_cache_has_expired() {
-        let mut confirm = Confirm::of(injected(), false);
+        let mut confirm = Confirm::of(injected());
         assert_eq!(confirm.on(JOB, None, Moment(1_000)), Confirmation::Pending);
         assert_eq!(confirm.on(JOB, None, Moment(4_900)), Confirmation::Pending);
         assert!(matches!(confirm.on(JOB, None, Moment(5_000)), Confirmation::Wrong(_)));
@@ -126,8 +123,8 @@ mod tests {
 
     #[test]
     fn a_fresh_start_restores_nothing() {
-        assert_eq!(Confirm::of(None, false).on(JOB, None, Moment(0)), Confirmation::Right(None));
-        let seen = Confirm::of(None, false).on(JOB, restored(3, "file:/s/savepoint-0"), Moment(0));
+        assert_eq!(Confirm::of(None).on(JOB, None, Moment(0)), Confirmation::Right(None));
+        let seen = Confirm::of(None).on(JOB, restored(3, "file:/s/savepoint-0"), Moment(0));
         assert!(matches!(seen, Confirmation::Wrong(_)), "{seen:?}");
     }
 }

@@ -186,7 +186,8 @@ impl Start {
         let epoch = self.history.epochs.get(&number);
         let voided = epoch.and_then(|epoch| epoch.voided.clone());
         if let Some(reason) = voided {
-            return self.refuse(format!("epoch {number} is void: {reason}"));
+            let reason = format!("epoch {number} is void: {reason}");
+            return if self.plan.running { self.done(Verdict::Superseded { reason }) } else { self.refuse(reason) };
         }
         match epoch.and_then(|epoch| epoch.based.clone()) {
             None => self.state = State::List,

@@ -44,7 +44,7 @@ enum State {
     Search { attempt: Attempt, reason: String, transient: bool },
     Verify { attempt: Attempt, location: String },
     FindCheckpoint { reason: String },
-    ReadEnd { job_id: JobId },
+    ReadEnd { job_id: JobId, state: JobState },
     Record(Ending),
     Settle(Release),
     Done(Release),
@@ -129,7 +129,7 @@ impl Stop {
             State::Search { .. } => Effect::Search,
             State::Verify { location, .. } => Effect::Verify(location.clone()),
             State::FindCheckpoint { .. } => Effect::FindCheckpoint,
-            State::ReadEnd { job_id } => Effect::ReadEnd(*job_id),
+            State::ReadEnd { job_id, .. } => Effect::ReadEnd(*job_id),
             State::Record(ending) => Effect::Record(ending.clone()),
             State::Done(release) => return Step::Done(release.clone()),
         };
@@ -147,7 +147,11 @@ impl Stop {
         }
         let reason = if self.gone { "the JobManager's process has ended" } else { "the deadline's reserve has begun" };
         match &self.state {
-            State::Look | State::ReadEnd { .. } => self.find_checkpoint(now, reason.to_owned()),
+            State::Look => self.find_checkpoint(now, reason.to_owned()),
+            State::ReadEnd { job_id, state } => {
+                let (job_id, state) = (*job_id, *state);
+                self.ended(job_id, state, None, now);
+            }
             // Not asked for yet, so nothing can have come of it.
             State::Note(_) => self.find_checkpoint(now, reason.to_owned()),
             State::Post(attempt) | State::Poll(attempt) => {
@@ -225,7 +229,7 @@ impl Stop {
                 }
             },
             (State::FindCheckpoint { reason }, Event::Searched(search)) => self.found_checkpoint(reason, search, now),
-            (State::ReadEnd { job_id }, Event::End(end)) => self.ended(job_id, end, now),
+            (State::ReadEnd { job_id, state }, Event::End(end)) => self.ended(job_id, state, end, now),
             (State::Record(ending), Event::Recorded(reply)) => self.recorded(&ending, reply, now),
             (State::Settle(release), Event::Jobs(reply)) => {
                 let settled = match reply {
@@ -265,7 +269,7 @@ impl Stop {
         };
         self.ran |= job.any_task_up;
         if job.state.is_terminal() {
-            self.go(now, State::ReadEnd { job_id: job.id });
+            self.go(now, State::ReadEnd { job_id: job.id, state: job.state });
         } else if job.state == JobState::Active && job.all_tasks_up {
             self.attempts += 1;
             self.go(now, State::Note(self.new_attempt(job.id)));
@@ -342,10 +346,18 @@ impl Stop {
         self.go(now, State::Record(Ending { outcome, reason, saved, took: None, end: None }));
     }
 
-    fn ended(&mut self, job_id: JobId, end: Option<End>, now: Moment) {
-        let Some(end) = end else {
-            return self.find_checkpoint(now, format!("job {job_id} had ended, and Flink does not say how"));
-        };
+    fn ended(&mut self, job_id: JobId, state: JobState, end: Option<End>, now: Moment) {
+        let end = end.unwrap_or_else(|| End {
+            job_id,
+            how: match state {
+                // Without an answer it counts as finished rather than stopped by a person: the next start then waits.
+                JobState::Finished | JobState::Initializing | JobState::Active => EndKind::Finished,
+                JobState::Cancelled => EndKind::Cancelled,
+                JobState::Failed => EndKind::Failed,
+            },
+            savepoint: None,
+            reason: "Flink did not say more in time".to_owned(),
+        });
         if let (EndKind::Stopped, Some(point)) = (end.how, &end.savepoint)
             && self.attempts > 0
             && point.path.starts_with(&normalize(&self.plan.target))

@@ -47,9 +47,14 @@ impl Marker {
     /// If the store does not take it.
     pub async fn keep(&self, entry: &Entry) -> Result<(), Error> {
         let Some(name) = name(entry) else { return Ok(()) };
-        match create(&self.folder.join(&name), entry).await? {
-            Append::Done | Append::Conflict => Ok(()),
+        let place = self.folder.join(&name);
+        if create(&place, entry).await? == Append::Conflict
+            && matches!(entry.fact, Fact::Created { .. })
+            && read(&place).await?.fact != entry.fact
+        {
+            return Err(Error::Foreign(place.url));
         }
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{report, stop};
 pub(super) async fn finish(
     finish: Finish,
     resume: Option<Attempt>,
+    survive: Option<bool>,
     (began, deadline): (Moment, Deadline),
     clock: Clock,
     gone: watch::Receiver<bool>,
@@ -25,8 +26,8 @@ pub(super) async fn finish(
         }
     };
     let job_id = resume.as_ref().map(|attempt| attempt.job_id).or(finish.job_id);
-    // Nobody else can tell any more whether checkpoints survive an ordinary end.
     let retains = match job_id {
+        _ if survive.is_some() => survive,
         Some(job_id) => {
             let asked = tokio::time::timeout(std::time::Duration::from_secs(1), flink.retains_checkpoints(job_id));
             asked.await.ok().and_then(Result::ok).flatten()
@@ -44,13 +45,14 @@ pub(super) async fn finish(
         seed: TriggerId::seed(&finish.target),
         // What ran is not known here; taking it for granted only means to look more patiently.
         ran: true,
-        checkpoints_survive: retains.unwrap_or(true),
+        // Where nobody can tell, SIGKILL leaves a checkpoint in place either way.
+        checkpoints_survive: retains.unwrap_or(false),
     };
     let hands = stop::Hands {
         flink,
         memory: None,
         epoch: finish.epoch,
-        job_id,
+        job_id: job_id.into(),
         target: finish.target,
         checkpoints: finish.checkpoints,
         above: finish.above,

@@ -48,10 +48,10 @@ impl Status {
         Exit::Child(u8::try_from(code & 0xff).unwrap_or(u8::MAX))
     }
 
-    pub(super) fn exited(self) -> Exited {
+    pub(super) fn exited(self, epoch: u64) -> Exited {
         match self {
-            Self::Code(code) => Exited { code: Some(code), signal: None },
-            Self::Signal(signal) => Exited { code: None, signal: Some(signal as i32) },
+            Self::Code(code) => Exited { epoch, code: Some(code), signal: None },
+            Self::Signal(signal) => Exited { epoch, code: None, signal: Some(signal as i32) },
         }
     }
 }
@@ -114,7 +114,8 @@ pub(super) struct Entrypoint {
 impl Entrypoint {
     pub(super) fn start(argv: &[String]) -> io::Result<Self> {
         let pid = spawn(argv, true)?;
-        tracing::info!(%pid, command = argv.join(" "), "the entrypoint is started");
+        // Not its arguments: some people give passwords there.
+        tracing::info!(%pid, program = argv.first(), "the entrypoint is started");
         Ok(Self { pid })
     }
 

@@ -1,21 +1,28 @@
 //! The gate: what stands between the kubelet and the entrypoint. No start without a decision.
 
 use std::future::Future;
-use std::path::Path;
 use std::time::Duration;
 
 use super::embedded::Embedded;
-use super::{OnRefusal, child};
+use super::{OnRefusal, Options, child};
 use crate::api::{ClaimReply, ClaimRequest, Finish};
 use crate::exit::Exit;
 use crate::flink::setup::{self, Setup};
+use crate::protocol::entry::Holder;
 use crate::signals::{Signal, Signals};
 use crate::{http, random, report};
 
 /// What came of the gate.
 pub(super) enum Passed {
-    /// Start Flink with this command line.
-    Go(Vec<String>, Finish),
+    /// Start Flink.
+    Go {
+        /// With this command line.
+        argv: Vec<String>,
+        /// What a stop needs to know.
+        finish: Box<Finish>,
+        /// What was claimed.
+        claim: Box<ClaimRequest>,
+    },
     /// Don't.
     End(Exit),
 }
@@ -26,43 +33,57 @@ pub(super) fn learn(argv: &[String]) -> Result<Setup, String> {
     setup::learn(argv, &env, &|path| std::fs::read_to_string(path)).map_err(|error| report::chain(&error))
 }
 
-/// Asks the agent until it lets the start through, or for good says no.
-pub(super) async fn pass(socket: &Path, claim: &ClaimRequest, on_refusal: OnRefusal) -> Passed {
+/// Why the gate stays closed.
+struct Closed {
+    reason: String,
+    /// When to ask again.
+    pause: Duration,
+    /// The exit code, where one is wanted.
+    exit: Option<Exit>,
+}
+
+/// Asks the agent until it lets the start through, or for good says no. Flink's configuration is read anew each time: it
+/// may be what a person mends.
+pub(super) async fn pass(options: &Options, holder: Holder) -> Passed {
     let mut said = String::new();
     let mut unanswered = 0_u32;
     loop {
-        let (reason, pause) = match http::call::<ClaimReply>(socket, "POST", "/v1/claim", claim).await {
-            Ok(reply) => match super::go(reply) {
-                Ok((argv, finish)) => return Passed::Go(argv, finish),
-                Err(ClaimReply::No { decision, reason }) => {
-                    if on_refusal == OnRefusal::Exit {
-                        tracing::error!(decision, reason, "Flink is not started");
-                        return Passed::End(Exit::Refused);
-                    }
-                    (format!("{decision}: {reason}"), Duration::from_secs(5))
-                }
-                Err(
-                    ClaimReply::Later { reason } | ClaimReply::Superseded { reason } | ClaimReply::Go { reason, .. },
-                ) => {
-                    if on_refusal == OnRefusal::Exit {
-                        tracing::error!(reason, "Flink is not started yet; try again later");
-                        return Passed::End(Exit::Later);
-                    }
-                    (reason, Duration::from_secs(1))
-                }
-            },
-            Err(error) => {
-                unanswered += 1;
-                // An agent that starts at the same time is no news; one that never comes is.
-                let reason = if unanswered < 50 { String::new() } else { report::chain(&error) };
-                (reason, Duration::from_millis(if unanswered < 50 { 20 } else { 1_000 }))
-            }
+        let closed = match try_pass(options, &holder, &mut unanswered).await {
+            Ok(passed) => return passed,
+            Err(closed) => closed,
         };
-        if reason != said && !reason.is_empty() {
-            tracing::warn!(reason, "waiting at the gate; Flink is not started");
-            said = reason;
+        if let (OnRefusal::Exit, Some(exit)) = (options.on_refusal, closed.exit) {
+            tracing::error!(reason = closed.reason, "Flink is not started");
+            return Passed::End(exit);
         }
-        tokio::time::sleep(random::jitter(pause)).await;
+        if closed.reason != said && !closed.reason.is_empty() {
+            tracing::warn!(reason = closed.reason, "waiting at the gate; Flink is not started");
+            said = closed.reason;
+        }
+        tokio::time::sleep(random::jitter(closed.pause)).await;
+    }
+}
+
+async fn try_pass(options: &Options, holder: &Holder, unanswered: &mut u32) -> Result<Passed, Closed> {
+    const A_WHILE: Duration = Duration::from_secs(5);
+    const SOON: Duration = Duration::from_secs(1);
+    let closed = |reason, pause, exit| Err(Closed { reason, pause, exit: Some(exit) });
+    let setup = match learn(&options.argv) {
+        Ok(setup) => setup,
+        Err(reason) => return closed(reason, A_WHILE, Exit::Configuration),
+    };
+    let claim = ClaimRequest { holder: holder.clone(), argv: options.argv.clone(), setup, running: false };
+    match http::call::<ClaimReply>(&options.socket, "POST", "/v1/claim", &claim).await {
+        Ok(ClaimReply::Go { argv, finish, .. }) => Ok(Passed::Go { argv, finish, claim: Box::new(claim) }),
+        Ok(ClaimReply::No { decision, reason }) => closed(format!("{decision}: {reason}"), A_WHILE, Exit::Refused),
+        Ok(ClaimReply::Later { reason } | ClaimReply::Superseded { reason }) => closed(reason, SOON, Exit::Later),
+        Err(error) => {
+            *unanswered += 1;
+            // An agent that starts at the same time is no news; one that never comes is.
+            let new = *unanswered < 50;
+            let reason = if new { String::new() } else { report::chain(&error) };
+            Err(Closed { reason, pause: if new { Duration::from_millis(20) } else { SOON }, exit: None })
+        }
     }
 }
 

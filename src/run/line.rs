@@ -6,7 +6,7 @@ use std::time::Duration;
 use http_body_util::BodyExt as _;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::api::{ClaimReply, ClaimRequest, Orders, ReleaseOrder};
+use crate::api::{ClaimReply, ClaimRequest, Orders, ReleaseOrder, Started};
 use crate::{http, random, report};
 
 /// What `run` hears.
@@ -29,9 +29,10 @@ pub(super) enum News {
 /// Follows the agent's orders; after a break, makes itself known to the agent that comes back.
 pub(super) async fn follow(socket: PathBuf, claim: ClaimRequest, epoch: u64, news: UnboundedSender<News>) {
     // The agent that opened the gate learns that the entrypoint runs; one that comes later learns it from the claim.
-    let mut known =
-        http::call::<serde_json::Value>(&socket, "POST", "/v1/started", &serde_json::json!({})).await.is_ok();
+    let mut known = http::call::<serde_json::Value>(&socket, "POST", "/v1/started", &Started { epoch }).await.is_ok();
+    let mut said = String::new();
     loop {
+        let mut pause = Duration::from_millis(100);
         if known {
             let reason = match listen(&socket, epoch, &news).await {
                 Ok(()) => "it closed the connection".to_owned(),
@@ -41,7 +42,6 @@ pub(super) async fn follow(socket: PathBuf, claim: ClaimRequest, epoch: u64, new
                 return;
             }
         }
-        tokio::time::sleep(random::jitter(Duration::from_millis(100))).await;
         known = match http::call::<ClaimReply>(&socket, "POST", "/v1/claim", &claim).await {
             Ok(ClaimReply::Go { .. }) => true,
             Ok(ClaimReply::Superseded { reason }) => {
@@ -50,11 +50,18 @@ pub(super) async fn follow(socket: PathBuf, claim: ClaimRequest, epoch: u64, new
             }
             // What can't be read now is no reason to end what runs.
             Ok(ClaimReply::No { reason, .. } | ClaimReply::Later { reason }) => {
-                tracing::warn!(reason, "the new agent can't take up this epoch yet");
+                if said != reason {
+                    tracing::warn!(reason, "the new agent can't take up this epoch yet");
+                    said = reason;
+                }
+                pause = Duration::from_secs(2);
                 false
             }
             Err(_) => false,
         };
+        if !known {
+            tokio::time::sleep(random::jitter(pause)).await;
+        }
     }
 }
 

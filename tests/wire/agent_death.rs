@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use crate::support::eventually;
 use crate::support::fake_flink::{Call, Fault, Stopping, is_alive};
 use crate::support::process::Process;
-use crate::world::{LONG, World, each, how, kill_hard, signal};
+use crate::world::{How, LONG, World, each, how, kill_hard, signal};
 
 const ALONE: &str = "finishing the stop without the agent";
 
@@ -220,4 +220,31 @@ fn an_agent_that_can_no_longer_start_is_not_started_without_pause() {
     // Mended, it comes back; and the stop needs it or not.
     std::fs::write(&file, "").unwrap();
     world.stopped_with_savepoint(process);
+}
+
+#[test]
+fn a_stop_whose_run_was_killed_is_no_order_to_the_next_run() {
+    let world = World::new();
+    let agent = crate::support::process::Process::start(
+        world.command(&[]).arg("agent").env("SAVEPOINTD_SOCKET", world.socket(1)),
+    );
+    agent.logged("agent is up", LONG);
+    let apart = How { without_agent: true, ..how() };
+    let mut first = world.run(&apart);
+    let base = agent.logged("the restore is confirmed", LONG)["epoch"].as_u64();
+    assert_eq!(base, Some(1));
+    world.flink.stops(&[Stopping::After(LONG)]);
+    first.signal(Signal::SIGTERM);
+    agent.logged("stopping", LONG);
+    kill_hard(&mut first);
+
+    let mut second = world.run_again(&apart);
+    eventually("the second epoch is confirmed", LONG, || world.recorded(2, "confirmed"));
+    // The first epoch's stop has come to its end, and nobody obeyed it.
+    agent.logged("stopped", LONG);
+    world.flink.stops(&[]);
+    second.signal(Signal::SIGTERM);
+    assert_eq!(second.exit_code(LONG), 143, "{}", second.text());
+    let newest = world.newest();
+    assert_eq!((newest["epoch"].as_u64(), newest["outcome"].as_str()), (Some(2), Some("savepoint")), "{newest:#}");
 }
