@@ -225,7 +225,7 @@ impl Supervision {
         match news {
             News::Orders(orders) => {
                 self.connected = true;
-                self.attempt = orders.attempt.or(self.attempt.take());
+                self.attempt = orders.attempt.or_else(|| self.attempt.take());
                 self.checkpoints_survive = orders.checkpoints_survive.or(self.checkpoints_survive);
                 if let Some(release) = orders.release.filter(|_| !self.alone) {
                     self.let_go(release);

@@ -2,7 +2,7 @@
 #
 # tests/run.sh [landing|full|bench]     every gate and every test; `landing` by default
 #
-#   landing   format, lints, docs, licences, the static binary, tests of every level (20 minutes warm on two cores)
+#   landing   format, lints, docs, licences, the static binary, tests of every level (a quarter of an hour warm on two cores)
 #   full      the same with twenty stop and start cycles (an hour)
 #   bench     the figures, each beside a peer that is measured in the same run
 #

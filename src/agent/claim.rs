@@ -109,13 +109,15 @@ impl Agent {
         let history = History::read(&snapshot.entries);
         let epoch = history.epochs.get(&go.epoch);
         let known = epoch.iter().flat_map(|epoch| &epoch.saved).map(|saved| saved.point.path.clone()).collect();
-        let resume = epoch.filter(|epoch| epoch.stopped.is_none()).and_then(|epoch| epoch.attempt.clone());
+        let attempt = epoch.filter(|epoch| epoch.stopped.is_none()).and_then(|epoch| epoch.attempt.clone());
         let flink = Flink::new(&finish.flink_url).map_err(|error| report::chain(&error))?;
         let said = Said {
+            known,
+            attempt,
             confirmed: epoch.is_some_and(|epoch| epoch.confirmed),
             progressed: epoch.is_some_and(|epoch| epoch.progressed.is_some()),
         };
-        let session = Session::new(go, setup, finish, flink, marker, known, resume, said);
+        let session = Session::new(go, setup, finish, flink, marker, said);
         if let Some(job_id) = epoch.and_then(|epoch| epoch.ran) {
             session.job_id.set(Some(job_id));
             session.ran.set(true);

@@ -15,8 +15,12 @@ use crate::protocol::start::Go;
 use crate::record::marker::Marker;
 
 /// What the record says of an epoch already.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Said {
+    /// Its points.
+    pub(super) known: Vec<String>,
+    /// A request for a savepoint that an earlier agent made, whose stop has not ended.
+    pub(super) attempt: Option<Attempt>,
     pub(super) confirmed: bool,
     pub(super) progressed: bool,
 }
@@ -29,10 +33,6 @@ pub(super) struct Session {
     pub(super) finish: Finish,
     pub(super) flink: Flink,
     pub(super) marker: Marker,
-    /// Points of this epoch that the record knew when the session began.
-    pub(super) known: Vec<String>,
-    /// A request for a savepoint that an earlier agent made.
-    pub(super) resume: Option<Attempt>,
     /// The job, as Flink told.
     pub(super) job_id: Cell<Option<JobId>>,
     /// Whether any of the job's tasks was seen running.
@@ -53,16 +53,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(
-        go: Go,
-        setup: Setup,
-        finish: Finish,
-        flink: Flink,
-        marker: Marker,
-        known: Vec<String>,
-        resume: Option<Attempt>,
-        said: Said,
-    ) -> Self {
+    pub(super) fn new(go: Go, setup: Setup, finish: Finish, flink: Flink, marker: Marker, said: Said) -> Self {
         Self {
             said,
             void: Cell::new(false),
@@ -72,8 +63,6 @@ impl Session {
             finish,
             flink,
             marker,
-            known,
-            resume,
             ran: Cell::new(false),
             retains: Cell::new(None),
             confirmed: RefCell::new(None),

@@ -30,7 +30,7 @@ impl Agent {
             drain: session.finish.drain,
             began,
             deadline: Deadline::after(began, config.stop.grace, config.stop.reserve),
-            resume: session.resume.clone(),
+            resume: session.said.attempt.clone(),
             seed: TriggerId::seed(&session.finish.target),
             ran: session.ran.get(),
             checkpoints_survive: false,
@@ -64,7 +64,7 @@ impl Agent {
             target: session.finish.target.clone(),
             checkpoints: session.finish.checkpoints.clone(),
             above: session.finish.above,
-            known: session.known.clone(),
+            known: session.said.known.clone(),
             gone: session.gone.subscribe(),
         };
         let attempted = |attempt: &Attempt| {

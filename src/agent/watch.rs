@@ -175,8 +175,12 @@ impl Agent {
 
     fn release(&self, session: &Session, reason: &str, exit: Exit, kill: bool) {
         self.order(session.epoch(), |orders| {
-            let reason = reason.to_owned();
-            orders.release.get_or_insert(ReleaseOrder { kill, exit: Some(exit.code()), outcome: None, reason });
+            orders.release.get_or_insert_with(|| ReleaseOrder {
+                kill,
+                exit: Some(exit.code()),
+                outcome: None,
+                reason: reason.to_owned(),
+            });
         });
     }
 }
