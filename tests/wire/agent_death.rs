@@ -225,9 +225,7 @@ fn an_agent_that_can_no_longer_start_is_not_started_without_pause() {
 #[test]
 fn a_stop_whose_run_was_killed_is_no_order_to_the_next_run() {
     let world = World::new();
-    let agent = crate::support::process::Process::start(
-        world.command(&[]).arg("agent").env("SAVEPOINTD_SOCKET", world.socket(1)),
-    );
+    let agent = Process::start(world.command(&[]).arg("agent").env("SAVEPOINTD_SOCKET", world.socket(1)));
     agent.logged("agent is up", LONG);
     let apart = How { without_agent: true, ..how() };
     let mut first = world.run(&apart);
