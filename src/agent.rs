@@ -26,7 +26,6 @@ use crate::http;
 use crate::record::Record;
 use crate::signals::{Signal, Signals};
 use crate::telemetry::metrics::Metrics;
-pub use claim::{directories, job_ids, plan as start_plan};
 use session::Session;
 
 /// The daemon.

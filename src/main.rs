@@ -60,7 +60,7 @@ async fn dispatch(cli: Cli, signals: Signals) -> anyhow::Result<Exit> {
             let options = if agent {
                 let config = Config::load(file, std::env::vars(), flags)?;
                 telemetry::log::begin(&config.log);
-                run::Options::with_agent(command, &config, on_refusal, settings)?
+                run::Options::with_agent(command, &config, on_refusal, settings.to_args())?
             } else {
                 let client = Client::load(file, std::env::vars(), flags)?;
                 telemetry::log::begin(&client.log);

@@ -17,7 +17,8 @@ use crate::protocol::start::{Start, Verdict};
 use crate::protocol::stop::{RecordReply, Search};
 use crate::record::Record;
 use crate::record::marker::Marker;
-use crate::{agent, holder, report, start, storage};
+use crate::start::plan;
+use crate::{holder, report, start, storage};
 
 /// A request over the control socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,17 +194,18 @@ async fn plan(record: &Record, config: &Config, cluster: &str, setup: Option<&Se
     let history = read(record).await?;
     let directories = match (setup, history.newest_claim()) {
         (None, Some((_, claim))) => claim.directories.clone(),
-        (None, None) => agent::directories(config, &Setup::default()).map_err(|_| {
+        (None, None) => plan::directories(config, &Setup::default()).map_err(|_| {
             let reason = "no start is recorded yet, so Flink's directories are not known: give its command line as for a \
                           start, savepointd plan -- CMD";
             refused(reason.to_owned(), false)
         })?,
-        (Some(setup), _) => agent::directories(config, setup).map_err(|reason| refused(reason, false))?,
+        (Some(setup), _) => plan::directories(config, setup).map_err(|reason| refused(reason, false))?,
     };
     let setup_or_default = setup.cloned().unwrap_or_default();
-    let job_ids = agent::job_ids(config, &setup_or_default).map_err(|reason| refused(reason, false))?;
+    plan::supported(&setup_or_default).map_err(|reason| refused(reason, false))?;
+    let job_ids = plan::job_ids(config, &setup_or_default).map_err(|reason| refused(reason, false))?;
     let holder = holder::current(Id::from_bytes([0; 16]));
-    let mut plan = agent::start_plan(config, cluster, holder, directories.clone(), &setup_or_default, job_ids);
+    let mut plan = plan::of(config, cluster, holder, directories.clone(), &setup_or_default, job_ids);
     plan.only_plan = true;
     if setup.is_none() {
         let last = history.newest_based(u64::MAX);

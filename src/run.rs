@@ -357,7 +357,7 @@ pub fn learn(argv: &[String]) -> Result<crate::flink::setup::Setup, String> {
 }
 
 impl Options {
-    /// With an agent of its own, for use without Kubernetes. Its sockets lie in a directory that only this user has,
+    /// With an agent of its own, for use without Kubernetes, which gets the same `flags`. Its sockets lie in a directory that only this user has,
     /// unless the configuration names other places.
     ///
     /// # Errors
@@ -366,11 +366,11 @@ impl Options {
         argv: Vec<String>,
         config: &crate::config::Config,
         on_refusal: OnRefusal,
-        settings: &crate::cli::Settings,
+        flags: Vec<String>,
     ) -> anyhow::Result<Self> {
         let mut agent = vec![std::env::current_exe()?.display().to_string()];
         agent.push("agent".to_owned());
-        agent.extend(settings.to_args());
+        agent.extend(flags);
         let mut socket = config.socket.clone();
         if config.socket == Path::new(crate::config::DEFAULT_SOCKET) {
             let directory = embedded::directory(config.record.as_str())?;

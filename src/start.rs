@@ -1,9 +1,11 @@
 //! Carries out a start: asks [`protocol::start`](crate::protocol::start) what comes next, does it, and reports back.
 
+pub mod plan;
+
 use crate::clock::Clock;
 use crate::holder;
 use crate::protocol::Step;
-use crate::protocol::entry::{Directories, Entry, Fact};
+use crate::protocol::entry::{Entry, Fact};
 use crate::protocol::history::History;
 use crate::protocol::id::JobId;
 use crate::protocol::start::{Appended, Effect, Event, Loaded, Start, Trouble, Verdict};
@@ -130,29 +132,4 @@ fn known_jobs(known: &Known) -> Vec<JobId> {
     let claimed = history.epochs.values().filter_map(|epoch| epoch.claim.as_ref()?.job_id);
     let seen = history.epochs.values().filter_map(|epoch| epoch.ran);
     claimed.chain(seen).collect()
-}
-
-/// Where the points of a start lie: what the configuration says, else what Flink's own does.
-///
-/// # Errors
-/// In words, if a directory is not known: that is not the same as holding nothing.
-pub fn directories(
-    savepoint: Option<&str>,
-    checkpoint: Option<&str>,
-    flink_savepoint: Option<&str>,
-    flink_checkpoint: Option<&str>,
-) -> Result<Directories, String> {
-    use crate::protocol::point::normalize;
-    let flink_savepoint = flink_savepoint.map(normalize);
-    let savepoint = savepoint.map(normalize).or_else(|| flink_savepoint.clone()).ok_or(
-        "no savepoint directory is known: set execution.checkpointing.savepoint-dir (before Flink 1.20: \
-         state.savepoints.dir) in Flink's configuration, or savepoint.directory (SAVEPOINTD_SAVEPOINT__DIRECTORY)",
-    )?;
-    let checkpoint = checkpoint.or(flink_checkpoint).map(normalize).ok_or(
-        "no checkpoint directory is known: set execution.checkpointing.dir (before Flink 1.20: state.checkpoints.dir) in \
-         Flink's configuration, or, if the job sets it in its code, checkpoint.directory \
-         (SAVEPOINTD_CHECKPOINT__DIRECTORY)",
-    )?;
-    let flink_savepoint = flink_savepoint.filter(|other| *other != savepoint);
-    Ok(Directories { savepoint, flink_savepoint, checkpoint })
 }

@@ -48,10 +48,11 @@ pub async fn run(verb: Verb, config: impl FnOnce() -> anyhow::Result<Config>) ->
     }
 }
 
-/// Asks the agent, or, where none listens, looks for itself.
+/// Asks the agent, or, where none listens or the one that does is just ending, looks for itself. Asking twice for the same
+/// does no harm.
 async fn ask(request: Request, config: &Config) -> anyhow::Result<Answer> {
     match http::call(&config.control_socket, "POST", "/v1/ask", &request).await {
-        Err(http::Error::Connect { .. }) => {
+        Err(http::Error::Connect { .. } | http::Error::Connection(_)) => {
             let record = Record::open(config.record.as_str())?;
             Ok(people::answer(request, &record, config, &agent::cluster_id(config)).await)
         }

@@ -3,23 +3,22 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use jiff::{SignedDuration, Timestamp};
-
 use super::Agent;
 use super::session::{Said, Session};
 use crate::api::{ClaimReply, ClaimRequest, Finish, Orders};
-use crate::config::{Config, JobIdPolicy, OnBroken, OnNoState, SavepointFormat};
+use crate::config::{Config, SavepointFormat};
 use crate::flink::Flink;
-use crate::flink::setup::{Mode, Setup};
-use crate::protocol::choose::{Decision, Policy};
-use crate::protocol::entry::{Directories, Holder};
+use crate::flink::setup::Setup;
+use crate::protocol::choose::Decision;
+use crate::protocol::entry::Directories;
 use crate::protocol::history::History;
 use crate::protocol::id::JobId;
 use crate::protocol::inject::{Injection, inject};
 use crate::protocol::point::Format;
-use crate::protocol::start::{Go, JobIds, Plan, Start, Verdict};
+use crate::protocol::start::{Go, JobIds, Start, Verdict};
 use crate::record::marker::Marker;
-use crate::{random, report, start, storage};
+use crate::start::plan;
+use crate::{report, start, storage};
 
 impl Agent {
     pub(super) async fn claim(self: &Rc<Self>, request: ClaimRequest) -> ClaimReply {
@@ -35,9 +34,9 @@ impl Agent {
     /// Answers, or says in words why the start is refused before anything was looked at.
     async fn try_claim(self: &Rc<Self>, request: ClaimRequest) -> Result<ClaimReply, String> {
         let ClaimRequest { holder, argv, setup, running } = request;
-        supported(&setup)?;
-        let directories = directories(&self.config, &setup)?;
-        let job_ids = job_ids(&self.config, &setup)?;
+        plan::supported(&setup)?;
+        let directories = plan::directories(&self.config, &setup)?;
+        let job_ids = plan::job_ids(&self.config, &setup)?;
         // An entrypoint that can't be told anything must not cost an epoch.
         let trial = self.injection(&setup, Some("file:///trial".to_owned()), None);
         inject(&argv, &trial).map_err(|error| error.to_string())?;
@@ -45,7 +44,7 @@ impl Agent {
         let folder = storage::cluster_folder(&directories, &self.cluster).map_err(|error| report::chain(&error))?;
         let marker = Marker::of(&folder);
         let hands = start::Hands { record: self.record.clone(), marker: marker.clone(), cluster: self.cluster.clone() };
-        let mut plan = plan(&self.config, &self.cluster, holder, directories.clone(), &setup, job_ids);
+        let mut plan = plan::of(&self.config, &self.cluster, holder, directories.clone(), &setup, job_ids);
         plan.running = running;
         let go = match start::drive(Start::begin(plan), &hands, self.clock).await {
             Verdict::Go(go) => go,
@@ -164,49 +163,6 @@ impl Agent {
     }
 }
 
-/// Where the points of this start will lie.
-///
-/// # Errors
-/// In words, if a directory is not known.
-pub fn directories(config: &Config, setup: &Setup) -> Result<Directories, String> {
-    start::directories(
-        config.savepoint.directory.as_deref(),
-        config.checkpoint.directory.as_deref(),
-        setup.savepoint_directory.as_deref(),
-        setup.checkpoint_directory.as_deref(),
-    )
-}
-
-/// Says in words what this build can't protect. Better not started than started unwatched.
-fn supported(setup: &Setup) -> Result<(), String> {
-    if setup.rest_ssl {
-        return Err("Flink's REST API uses TLS (security.ssl.rest.enabled), which this build of savepointd does not \
-                    speak yet: switch it off, for example by binding the API to 127.0.0.1 (rest.bind-address)"
-            .to_owned());
-    }
-    if setup.is_highly_available() {
-        return Err(
-            "Flink runs with high availability, whose own metadata wins over any point that is injected; this build \
-                    of savepointd does not handle that yet: remove high-availability.type from Flink's configuration"
-                .to_owned(),
-        );
-    }
-    Ok(())
-}
-
-/// Whose job ids a start uses.
-///
-/// # Errors
-/// In words, if the job id given to Flink is none.
-pub fn job_ids(config: &Config, setup: &Setup) -> Result<JobIds, String> {
-    match &setup.job_id {
-        Some(given) => given.parse().map(JobIds::Fixed).map_err(|error| format!("the job id given to Flink: {error}")),
-        None if config.flink.job_id == JobIdPolicy::Flink => Ok(JobIds::Flink),
-        None if setup.mode == Mode::Session => Ok(JobIds::Flink),
-        None => Ok(JobIds::Derived),
-    }
-}
-
 /// Flink's REST API: as configured, else where Flink's own configuration puts it.
 fn flink_url(config: &Config, setup: &Setup) -> String {
     if config.flink.url_is_set {
@@ -219,31 +175,4 @@ fn flink_url(config: &Config, setup: &Setup) -> String {
         _ => "127.0.0.1".to_owned(),
     };
     format!("http://{host}:{}", setup.rest_port.unwrap_or(8081))
-}
-
-/// The plan of a start under this configuration.
-pub fn plan(
-    config: &Config,
-    cluster: &str,
-    holder: Holder,
-    directories: Directories,
-    setup: &Setup,
-    job_ids: JobIds,
-) -> Plan {
-    Plan {
-        cluster: cluster.to_owned(),
-        holder,
-        directories,
-        explicit: setup.explicit_path.as_ref().map(|explicit| explicit.path.clone()),
-        job_ids,
-        policy: Policy {
-            fresh_without_history: config.restore.on_no_state == OnNoState::Fresh,
-            previous_if_broken: config.restore.on_broken == OnBroken::Previous,
-            max_state_age: config.restore.max_state_age.and_then(|age| SignedDuration::try_from(age).ok()),
-        },
-        now: Timestamp::now(),
-        new_record_id: random::id(),
-        only_plan: false,
-        running: false,
-    }
 }

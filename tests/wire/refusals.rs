@@ -170,6 +170,31 @@ fn record_and_marker_both_lost() {
 }
 
 #[test]
+fn a_stale_restore_path_does_not_win_over_own_points_when_record_and_marker_are_lost() {
+    let world = World::new();
+    let stale = world.one_epoch();
+    let newest = world.one_epoch();
+    fs::remove_dir_all(world.record()).unwrap();
+    fs::remove_dir_all(world.folder().join("marker")).unwrap();
+    let mut process = world.run(&how().restoring(&stale));
+    assert_eq!(process.exit_code(LONG), REFUSED, "{}", process.text());
+    assert!(process.text().contains("the record is older than the storage"), "{}", process.text());
+    assert_eq!(world.verb(&["pin", &newest]).code, 0);
+    drop(restores(&world, &how().restoring(&stale), &newest));
+}
+
+#[test]
+fn what_this_build_cant_protect() {
+    let world = World::new();
+    world.configure(&["high-availability.type: zookeeper"]);
+    refused(&world, &["high availability", "high-availability.type"]);
+    world.configure(&["security.ssl.rest.enabled: true"]);
+    refused(&world, &["TLS", "security.ssl.rest.enabled"]);
+    world.configure(&[]);
+    world.one_epoch();
+}
+
+#[test]
 fn a_record_older_than_the_storage() {
     let world = World::new();
     world.one_epoch();
