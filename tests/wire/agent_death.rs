@@ -246,3 +246,15 @@ fn a_stop_whose_run_was_killed_is_no_order_to_the_next_run() {
     let newest = world.newest();
     assert_eq!((newest["epoch"].as_u64(), newest["outcome"].as_str()), (Some(2), Some("savepoint")), "{newest:#}");
 }
+
+#[test]
+fn the_first_checkpoint_is_noted_by_whichever_agent_sees_it() {
+    let world = World::new();
+    let process = world.up(&how());
+    signal(process.agent().as_raw(), Signal::SIGKILL);
+    let confirmed = || process.log().iter().filter(|line| line["message"] == "the restore is confirmed").count();
+    eventually("a new agent knows the job", LONG, || (confirmed() == 2).then_some(()));
+    world.flink.checkpoint();
+    eventually("the note", LONG, || world.recorded(1, "progressed"));
+    world.stopped_with_savepoint(process);
+}
