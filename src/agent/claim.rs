@@ -125,6 +125,10 @@ impl Agent {
     }
 
     fn begin_session(self: &Rc<Self>, session: Session, running: bool) {
+        if running && self.session_of(session.epoch()).is_some_and(|known| !known.is_over()) {
+            // Only the connection had broken; what is under way goes on.
+            return;
+        }
         let session = Rc::new(session);
         let former = self.session.replace(Some(Rc::clone(&session)));
         if let Some(former) = former {
