@@ -103,7 +103,8 @@ impl Agent {
     pub(super) fn exited(session: &Session, exited: Exited) {
         tracing::info!(code = exited.code, signal = exited.signal, "the entrypoint has ended");
         session.gone.send_replace(true);
-        if !session.stopping.get() {
+        // That an epoch is void is still to be recorded.
+        if !session.stopping.get() && !session.void.get() {
             session.abort_tasks();
         }
     }

@@ -18,6 +18,8 @@ const SOON: Duration = Duration::from_millis(250);
 const SELDOM: Duration = Duration::from_secs(2);
 /// How often the record is tried again while a job's end waits to be recorded.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How long the record may hold up the end of a job that must not run and can't be cancelled.
+const FIRST: Duration = Duration::from_secs(2);
 
 impl Agent {
     pub(super) async fn watch(&self, session: &Session) {
@@ -107,12 +109,17 @@ impl Agent {
             tokio::time::sleep(AGAIN).await;
             cancelled = session.flink.cancel(job.id).await;
         }
+        let voided = || self.keep(session, vec![Fact::Voided { reason: wrong.to_owned() }]);
         if let Err(error) = cancelled {
-            // It must not go on working while the record is awaited.
             tracing::error!(error = report::chain(&error), "the job can't be cancelled; killing the JobManager");
+            // Recorded first, as `run` and its agent end with the JobManager; but the job must not go on working for long.
+            let kept = tokio::time::timeout(FIRST, voided()).await;
             self.release(session, wrong, Exit::State, true);
+            if kept.is_ok() {
+                return;
+            }
         }
-        self.keep(session, vec![Fact::Voided { reason: wrong.to_owned() }]).await;
+        voided().await;
         self.release(session, wrong, Exit::State, false);
     }
 
@@ -133,7 +140,7 @@ impl Agent {
         }
         let fact = Fact::Progressed { job_id: job.id, checkpoint_id: completed.id };
         let entry = record::entry(session.epoch(), fact);
-        self.record.add(entry.clone()).await == RecordReply::Done && session.marker.keep(&entry).await.is_ok()
+        self.record.add_and_keep(&session.marker, &entry).await == RecordReply::Done
     }
 
     async fn job_ended(&self, session: &Session, job: &Job) {
@@ -156,17 +163,13 @@ impl Agent {
         for fact in facts {
             let entry = record::entry(session.epoch(), fact);
             loop {
-                let kept = match self.record.add(entry.clone()).await {
-                    RecordReply::Done => session.marker.keep(&entry).await.map_err(|error| report::chain(&error)),
-                    RecordReply::Failed(reason) => Err(reason),
+                match self.record.add_and_keep(&session.marker, &entry).await {
+                    RecordReply::Done => break,
+                    RecordReply::Failed(reason) => tracing::warn!(reason, "can't be recorded yet"),
                     RecordReply::Superseded(reason) => {
                         tracing::warn!(reason, "not recorded");
                         return;
                     }
-                };
-                match kept {
-                    Ok(()) => break,
-                    Err(reason) => tracing::warn!(reason, "can't be recorded yet"),
                 }
                 tokio::time::sleep(AGAIN).await;
             }
