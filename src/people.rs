@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::flink::setup::Setup;
-use crate::protocol::choose::{Candidate, Decision};
+use crate::protocol::choose::Candidate;
 use crate::protocol::entry::{Directories, EndKind, Fact};
 use crate::protocol::history::History;
 use crate::protocol::id::{Id, JobId};
@@ -215,8 +215,8 @@ async fn plan(record: &Record, config: &Config, cluster: &str, setup: Option<&Se
         start::Hands { record: record.clone(), marker: marker(&directories, cluster)?, cluster: cluster.to_owned() };
     Ok(match start::drive(Start::begin(plan), &hands, Clock::start()).await {
         Verdict::Go(go) => {
+            let decision = go.decision().as_str().to_owned();
             let path = go.base.map(|base| base.path);
-            let decision = if path.is_some() { "restore" } else { Decision::Fresh.as_str() }.to_owned();
             Answer::Plan(Plan { decision, path, reason: go.reason, candidates: go.candidates })
         }
         Verdict::No { decision, reason, candidates } => {

@@ -19,6 +19,7 @@ use crate::protocol::history::History;
 use crate::protocol::stop::RecordReply;
 use crate::report;
 use crate::storage;
+use marker::Marker;
 
 /// Why the record could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +135,17 @@ impl Record {
         match self.try_add(entry).await {
             Ok(reply) => reply,
             Err(error) => RecordReply::Failed(report::chain(&error)),
+        }
+    }
+
+    /// Adds an entry, and copies it into the marker if it is one that must not be lost. Done means that both are durable.
+    pub async fn add_and_keep(&self, marker: &Marker, entry: &Entry) -> RecordReply {
+        match self.add(entry.clone()).await {
+            RecordReply::Done => match marker.keep(entry).await {
+                Ok(()) => RecordReply::Done,
+                Err(error) => RecordReply::Failed(report::chain(&error)),
+            },
+            other => other,
         }
     }
 

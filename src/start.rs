@@ -74,8 +74,15 @@ impl Hands {
         match effect {
             Effect::Load => Event::Loaded(self.load(known).await.map_err(|error| trouble(&error))),
             Effect::Look(holder) => Event::Liveness(holder::is_alive(holder)),
-            Effect::Append { epoch, facts } => Event::Appended(self.append(known, *epoch, facts).await),
-            Effect::Rebuild => Event::Appended(self.rebuild(known).await),
+            Effect::Append { epoch, facts } => {
+                let entries = facts.iter().map(|fact| record::entry(*epoch, fact.clone()));
+                Event::Appended(self.append(known, entries).await)
+            }
+            Effect::Rebuild => {
+                let entries = known.marker.clone();
+                tracing::warn!(entries = entries.len(), "the record is gone; rebuilding it from the marker");
+                Event::Appended(self.append(known, entries).await)
+            }
             Effect::List { directories, recorded, adopt } => {
                 let jobs = known_jobs(known);
                 let found = storage::list(directories, recorded, &self.cluster, *adopt, &jobs).await;
@@ -94,20 +101,8 @@ impl Hands {
         Ok(Loaded { record, marker })
     }
 
-    async fn append(&self, known: &mut Known, epoch: u64, facts: &[Fact]) -> Appended {
-        for fact in facts {
-            match self.record.append(&mut known.snapshot, record::entry(epoch, fact.clone())).await {
-                Ok(Append::Done) => {}
-                Ok(Append::Conflict) => return Appended::Conflict,
-                Err(error) => return Appended::Failed(trouble(&error)),
-            }
-        }
-        Appended::Done
-    }
-
-    async fn rebuild(&self, known: &mut Known) -> Appended {
-        tracing::warn!(entries = known.marker.len(), "the record is gone; rebuilding it from the marker");
-        for entry in known.marker.clone() {
+    async fn append(&self, known: &mut Known, entries: impl IntoIterator<Item = Entry>) -> Appended {
+        for entry in entries {
             match self.record.append(&mut known.snapshot, entry).await {
                 Ok(Append::Done) => {}
                 Ok(Append::Conflict) => return Appended::Conflict,

@@ -176,12 +176,9 @@ impl Hands {
             return RecordReply::Done;
         };
         for entry in entries {
-            match record.add(entry.clone()).await {
+            match record.add_and_keep(marker, entry).await {
                 RecordReply::Done => {}
                 other => return other,
-            }
-            if let Err(error) = marker.keep(entry).await {
-                return RecordReply::Failed(crate::report::chain(&error));
             }
         }
         RecordReply::Done

@@ -64,7 +64,7 @@ impl Agent {
         };
         let reply = ClaimReply::Go {
             argv,
-            decision: if restore.is_some() { "restore" } else { "fresh" }.to_owned(),
+            decision: session.go.decision().as_str().to_owned(),
             path: restore,
             reason: session.go.reason.clone(),
             finish: Box::new(finish),

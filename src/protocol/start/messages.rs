@@ -166,3 +166,11 @@ pub struct Go {
     /// Whether the same process had got this answer before.
     pub resumed: bool,
 }
+
+impl Go {
+    /// What this permits.
+    #[must_use]
+    pub fn decision(&self) -> Decision {
+        self.base.clone().map_or(Decision::Fresh, Decision::Restore)
+    }
+}
