@@ -3,6 +3,9 @@
 mod admin;
 mod claim;
 mod control;
+mod ending;
+mod events;
+mod handover;
 mod run_socket;
 mod session;
 mod stopping;
@@ -17,12 +20,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
 
 use crate::api::Orders;
 use crate::clock::Clock;
+use crate::cluster;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::http;
+use crate::kubernetes::{self, Kubernetes};
 use crate::record::Record;
 use crate::signals::{Signal, Signals};
 use crate::telemetry::metrics::Metrics;
@@ -32,8 +39,11 @@ use session::Session;
 #[derive(Debug)]
 struct Agent {
     config: Config,
-    cluster: String,
+    /// Its id, once it is known.
+    cluster: OnceCell<String>,
     record: Record,
+    /// The Kubernetes API, where there is one.
+    kubernetes: Option<Kubernetes>,
     clock: Clock,
     metrics: Metrics,
     /// What `run` has to do; every reader of the stream sees the newest.
@@ -43,6 +53,10 @@ struct Agent {
     gate: RefCell<String>,
     /// One claim at a time: a `run` that lost its connection asks again.
     claiming: tokio::sync::Mutex<()>,
+    /// What was last said of a start in an Event.
+    said: RefCell<String>,
+    /// Last words that the process's end has to wait for.
+    closing: TaskTracker,
 }
 
 /// Runs the agent until it is told to end.
@@ -50,8 +64,8 @@ struct Agent {
 /// # Errors
 /// If a socket or the record can't be opened.
 pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
-    let record = Record::open(config.record.as_str())?;
-    let cluster = cluster_id(&config);
+    let kubernetes = Kubernetes::of(&config);
+    let record = Record::open(&config.record, kubernetes.as_ref())?;
     let run_listener = bind(&config.socket, 0o666)?;
     let control_listener = bind(&config.control_socket, 0o600)?;
     let admin_listener = match config.admin.address {
@@ -61,24 +75,28 @@ pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
         }
         None => None,
     };
-    let metrics = Metrics::install(&cluster);
+    let metrics = Metrics::install();
     let agent = Rc::new(Agent {
-        cluster,
+        cluster: OnceCell::new(),
         record,
+        kubernetes,
         clock: Clock::start(),
         metrics,
         orders: tokio::sync::watch::Sender::new(Orders::default()),
         session: RefCell::new(None),
         gate: RefCell::new("no run has asked yet".to_owned()),
         claiming: tokio::sync::Mutex::new(()),
+        said: RefCell::default(),
+        closing: TaskTracker::new(),
         config,
     });
     // A record that hangs must keep neither probes nor signals waiting.
     let republishing = Rc::clone(&agent);
     tokio::task::spawn_local(async move { republishing.republish_last_stop().await });
+    let looking = Rc::clone(&agent);
+    tokio::task::spawn_local(async move { looking.look_now_and_then().await });
     let admin_address = admin_listener.as_ref().and_then(|listener| listener.local_addr().ok());
     tracing::info!(
-        cluster = agent.cluster,
         record = agent.config.record.as_str(),
         socket = %agent.config.socket.display(),
         admin = admin_address.map(tracing::field::display),
@@ -128,23 +146,34 @@ async fn until_told_to_end(agent: &Rc<Agent>, signals: &mut Signals) {
     let session = agent.session.borrow().clone();
     let Some(session) = session else { return };
     agent.begin_stop(&session, agent.clock.now());
-    let limit = agent.config.stop.grace;
     let ended = async {
         // Also where the JobManager is gone: what its stop came to is still to be recorded.
         if session.stopping.get() {
             let _ = agent.orders.subscribe().wait_for(|orders| orders.release.is_some()).await;
         }
         session.over().await;
+        agent.closing.close();
+        agent.closing.wait().await;
     };
-    if tokio::time::timeout(limit, ended).await.is_err() {
-        tracing::warn!("run has not reported the JobManager's end; ending all the same");
+    let mut deadline = session.deadline.subscribe();
+    let late = async {
+        loop {
+            let at = deadline.borrow_and_update().at;
+            tokio::select! {
+                () = tokio::time::sleep_until(agent.clock.instant(at)) => return,
+                _ = deadline.changed() => {}
+            }
+        }
+    };
+    // Where no stop was begun there is no deadline either: the JobManager has ended, and only last words are waited for.
+    let limit = if session.stopping.get() { Duration::MAX } else { agent.config.stop.reserve };
+    tokio::select! {
+        () = ended => {}
+        () = late, if session.stopping.get() => {
+            tracing::warn!("run has not reported the JobManager's end; ending all the same");
+        }
+        () = tokio::time::sleep(limit) => {}
     }
-}
-
-/// The id under which this configuration's cluster is known.
-#[must_use]
-pub fn cluster_id(config: &Config) -> String {
-    config.cluster.id.clone().unwrap_or_else(|| crate::config::default_cluster_id(config.record.as_str()))
 }
 
 /// Listens for the admin server. "Any address" means IPv4's where there is no IPv6.
@@ -177,8 +206,22 @@ fn bind(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
 }
 
 impl Agent {
+    /// The cluster's id, from the API server if need be.
+    async fn cluster(&self) -> Result<&str, kubernetes::Error> {
+        let known = self.cluster.get_or_try_init(async || {
+            let id = cluster::id(&self.config, self.kubernetes.as_ref()).await?;
+            self.metrics.cluster(&id);
+            tracing::info!(cluster = id, "this is the cluster");
+            Ok(id)
+        });
+        Ok(known.await?.as_str())
+    }
+
     /// What the last stop came to was not scraped from the process that ended with it.
     async fn republish_last_stop(&self) {
+        if self.cluster().await.is_err() {
+            return;
+        }
         let Ok(snapshot) = self.record.load().await else { return };
         let history = crate::protocol::history::History::read(&snapshot.entries);
         let last = history.epochs.values().rev().find_map(|epoch| epoch.stopped.as_ref());

@@ -6,6 +6,7 @@
 //! | `POST /v1/started` | the entrypoint runs ([`Started`]) |
 //! | `GET /v1/orders` | a stream of lines, each an [`Orders`] or empty (a sign of life); it ends when the agent dies |
 //! | `POST /v1/stop` | take a final savepoint ([`StopRequest`]); the result comes as an order |
+//! | `POST /v1/drain` | the same for whichever epoch runs; answered when the outcome is durable ([`Drained`]) |
 //! | `POST /v1/exited` | the entrypoint has ended ([`Exited`]) |
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use crate::protocol::entry::{Attempt, Holder};
 use crate::protocol::id::JobId;
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::point::Format;
+use crate::protocol::time::Moment;
 
 /// `run` asks whether Flink may start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +59,9 @@ pub enum ClaimReply {
     Later {
         /// Why.
         reason: String,
+        /// Whether another pod's end is waited for: then each moment counts.
+        #[serde(default)]
+        soon: bool,
     },
     /// End what runs: a newer epoch has begun.
     Superseded {
@@ -106,6 +111,15 @@ pub struct StopRequest {
     pub since_ms: u64,
 }
 
+/// The answer to a drain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drained {
+    /// How the stop ended; none if nothing ran that could be stopped.
+    pub outcome: Option<StopOutcome>,
+    /// Why, in words.
+    pub reason: String,
+}
+
 /// What the agent wants of `run`; the newest counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Orders {
@@ -115,6 +129,9 @@ pub struct Orders {
     pub stopping: bool,
     /// The request for a savepoint that was or is about to be made.
     pub attempt: Option<Attempt>,
+    /// When the container is killed, once the pod has told.
+    #[serde(default)]
+    pub kill_at: Option<Moment>,
     /// Whether a checkpoint survives an ordinary end of the JobManager, once Flink has told.
     pub checkpoints_survive: Option<bool>,
     /// End the entrypoint.
@@ -130,6 +147,9 @@ pub struct ReleaseOrder {
     pub exit: Option<u8>,
     /// How the stop ended, if there was one.
     pub outcome: Option<StopOutcome>,
+    /// Another pod takes over: `run` waits at the gate again until its own pod is ended.
+    #[serde(default)]
+    pub hand_over: bool,
     /// Why, in words.
     pub reason: String,
 }

@@ -33,7 +33,7 @@ pub struct Settings {
     /// The configuration file (TOML)
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The record's URL, such as `file:///var/lib/savepointd/orders`
+    /// The record's URL, such as `configmap://flink/orders` or `file:///var/lib/savepointd/orders`
     #[arg(long, global = true, value_name = "URL")]
     pub record: Option<String>,
     /// A configuration value; may be given several times
@@ -129,4 +129,8 @@ pub enum Verb {
     Unpin,
     /// Have the next start, and only that, begin with nothing
     Fresh,
+    /// Say that the holder of the newest epoch is gone for good (a lost node), so that another pod may start
+    Takeover,
+    /// Stop the job with a savepoint and wait until that is durable: for a preStop hook
+    Drain,
 }

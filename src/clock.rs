@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
 use crate::protocol::time::Moment;
 
-/// A clock whose zero lies in the past, so that a moment before its start can be named.
+/// The machine's monotonic clock (`CLOCK_MONOTONIC`).
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     zero: Instant,
 }
 
 impl Clock {
-    /// How far before the start of the clock its zero lies: a day.
-    const PAST: Duration = Duration::from_secs(24 * 60 * 60);
-
-    /// A clock that begins now.
+    /// Begins to read it.
     #[must_use]
     pub fn start() -> Self {
+        let since_boot = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
         let now = Instant::now();
-        Self { zero: now.checked_sub(Self::PAST).unwrap_or(now) }
+        // `Instant` is the same clock on Linux, and does not show its value.
+        Self { zero: now.checked_sub(since_boot).unwrap_or(now) }
     }
 
     /// The present moment.

@@ -10,7 +10,7 @@ mod reader;
 mod schema;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -20,7 +20,8 @@ use sha2::{Digest, Sha256};
 pub use error::{Error, Problem};
 use reader::Reader;
 pub use schema::{
-    DEFAULT_SOCKET, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnNoState, RecordUrl, SavepointFormat, directory_url,
+    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnNoState, RecordKind, RecordUrl,
+    SavepointFormat, directory_url,
 };
 
 /// The variable that names the configuration file where no flag does.
@@ -47,6 +48,10 @@ pub struct Config {
     pub stop: Stop,
     /// What a start may choose.
     pub restore: Restore,
+    /// What to do while another pod runs this cluster's JobManager.
+    pub handover: Handover,
+    /// The pod that this is.
+    pub pod: Pod,
     /// What is served to the network.
     pub admin: Admin,
     /// What is logged, and how.
@@ -122,6 +127,19 @@ pub struct Restore {
     pub max_state_age: Option<Duration>,
     /// Lets Flink drop state that the program has no operator for.
     pub allow_non_restored_state: bool,
+}
+
+/// The pod that this is, as the downward API tells it. What is missing is found out where it can be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pod {
+    /// `metadata.name`; else the host name, which is the same unless the pod sets another.
+    pub name: Option<String>,
+    /// `metadata.namespace`; else the service account's.
+    pub namespace: Option<String>,
+    /// `metadata.uid`; else what the API server says of the pod of that name.
+    pub uid: Option<String>,
+    /// `status.podIP`.
+    pub ip: Option<IpAddr>,
 }
 
 /// What is served to the network.
@@ -210,7 +228,7 @@ impl Config {
         // Each is read before any is missed, so that all problems are found.
         let record = reader.required(
             "record",
-            "expected a URL such as \"file:///var/lib/savepointd\", found nothing",
+            "expected a URL such as \"configmap://namespace/name\" or \"file:///var/lib/savepointd\", found nothing",
             RecordUrl::parse,
         );
         let id = reader.optional("cluster.id", schema::cluster_id);
@@ -226,6 +244,13 @@ impl Config {
         let max_state_age =
             reader.get("restore.max_state_age", |text| schema::unless_off(text, schema::positive_duration));
         let allow_non_restored_state = reader.get("restore.allow_non_restored_state", schema::boolean);
+        let handover = reader.get("handover", Handover::parse);
+        let pod = Pod {
+            name: reader.optional("pod.name", schema::word),
+            namespace: reader.optional("pod.namespace", schema::word),
+            uid: reader.optional("pod.uid", schema::word),
+            ip: reader.optional("pod.ip", schema::ip),
+        };
         let address = reader.get("admin.address", |text| schema::unless_off(text, schema::address));
         let client = client?;
         Some(Self {
@@ -243,6 +268,8 @@ impl Config {
                 max_state_age: max_state_age?,
                 allow_non_restored_state: allow_non_restored_state?,
             },
+            handover: handover?,
+            pod,
             admin: Admin { address: address? },
             log: client.log,
         })

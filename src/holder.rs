@@ -9,7 +9,7 @@ use crate::protocol::id::Id;
 #[must_use]
 pub fn current(incarnation: Id) -> Holder {
     let pid = std::process::id();
-    Holder { incarnation, host: host(), boot_id: boot_id(), pid, started: started(pid).unwrap_or(0) }
+    Holder { incarnation, host: host(), boot_id: boot_id(), pid, started: started(pid).unwrap_or(0), pod: None }
 }
 
 /// Whether that process certainly lives: on this host, since this boot, under that id, begun at that time.

@@ -72,7 +72,8 @@ async fn dispatch(cli: Cli, signals: Signals) -> anyhow::Result<Exit> {
             if signals.default_from_now_on() {
                 return Ok(Exit::Terminated);
             }
-            verb::run(other, || Ok(Config::load(file, std::env::vars(), flags.clone())?)).await
+            let config = || Ok(Config::load(file, std::env::vars(), flags.clone())?);
+            verb::run(other, config, || Ok(Client::load(file, std::env::vars(), flags.clone())?)).await
         }
     }
 }

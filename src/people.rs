@@ -5,8 +5,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::cluster;
 use crate::config::Config;
 use crate::flink::setup::Setup;
+use crate::kubernetes::Kubernetes;
 use crate::protocol::choose::Candidate;
 use crate::protocol::entry::{Directories, EndKind, Fact};
 use crate::protocol::history::History;
@@ -40,6 +42,8 @@ pub enum Request {
     Unpin,
     /// The next start begins with nothing.
     Fresh,
+    /// The newest epoch's holder is gone for good.
+    Takeover,
 }
 
 /// The answer, or why there is none.
@@ -104,10 +108,10 @@ pub struct Plan {
 }
 
 /// Answers a request on the record itself.
-pub async fn answer(request: Request, record: &Record, config: &Config, cluster: &str) -> Answer {
+pub async fn answer(request: Request, record: &Record, config: &Config, kubernetes: Option<&Kubernetes>) -> Answer {
     let result = match request {
         Request::History => history(record).await,
-        Request::Plan { setup } => plan(record, config, cluster, setup.as_deref()).await,
+        Request::Plan { setup } => plan(record, config, kubernetes, setup.as_deref()).await,
         Request::Pin { path } => pin(record, &path).await,
         Request::Unpin => say(record, Fact::Unpinned, "the next start restores the newest point").await,
         Request::Fresh => {
@@ -118,6 +122,7 @@ pub async fn answer(request: Request, record: &Record, config: &Config, cluster:
             )
             .await
         }
+        Request::Takeover => take_over(record).await,
     };
     result.unwrap_or_else(|refusal| refusal)
 }
@@ -182,6 +187,24 @@ async fn pin(record: &Record, path: &str) -> Result<Answer, Answer> {
     say(record, Fact::Pinned { path: path.clone() }, &format!("the next start restores {path}")).await
 }
 
+async fn take_over(record: &Record) -> Result<Answer, Answer> {
+    let history = read(record).await?;
+    let Some((epoch, claim)) = history.newest_claim() else {
+        return Err(refused("no start is recorded yet, so there is nothing to take over".to_owned(), false));
+    };
+    let holder = match &claim.holder.pod {
+        Some(pod) => format!("pod {}", pod.name),
+        None => format!("process {} on {}", claim.holder.pid, claim.holder.host),
+    };
+    match record.say(epoch, Fact::TakenOver).await {
+        RecordReply::Done => Ok(Answer::Done(format!(
+            "epoch {epoch} of {holder} is over: the next start takes the job, and nothing that {holder} writes from now on \
+             is used"
+        ))),
+        RecordReply::Failed(reason) | RecordReply::Superseded(reason) => Err(refused(reason, true)),
+    }
+}
+
 async fn say(record: &Record, fact: Fact, done: &str) -> Result<Answer, Answer> {
     // People speak for no epoch, so no epoch's end silences them.
     match record.say(0, fact).await {
@@ -190,7 +213,14 @@ async fn say(record: &Record, fact: Fact, done: &str) -> Result<Answer, Answer> 
     }
 }
 
-async fn plan(record: &Record, config: &Config, cluster: &str, setup: Option<&Setup>) -> Result<Answer, Answer> {
+async fn plan(
+    record: &Record,
+    config: &Config,
+    kubernetes: Option<&Kubernetes>,
+    setup: Option<&Setup>,
+) -> Result<Answer, Answer> {
+    let cluster = cluster::id(config, kubernetes).await;
+    let cluster = &cluster.map_err(|error| refused(report::chain(&error), error.passes()))?;
     let history = read(record).await?;
     let directories = match (setup, history.newest_claim()) {
         (None, Some((_, claim))) => claim.directories.clone(),
@@ -211,8 +241,13 @@ async fn plan(record: &Record, config: &Config, cluster: &str, setup: Option<&Se
         let last = history.newest_based(u64::MAX);
         plan.explicit = last.and_then(|(_, _, based)| based.explicit.clone());
     }
-    let hands =
-        start::Hands { record: record.clone(), marker: marker(&directories, cluster)?, cluster: cluster.to_owned() };
+    let hands = start::Hands {
+        record: record.clone(),
+        marker: marker(&directories, cluster)?,
+        cluster: cluster.clone(),
+        kubernetes: None,
+        own: None,
+    };
     Ok(match start::drive(Start::begin(plan), &hands, Clock::start()).await {
         Verdict::Go(go) => {
             let decision = go.decision().as_str().to_owned();
@@ -222,7 +257,7 @@ async fn plan(record: &Record, config: &Config, cluster: &str, setup: Option<&Se
         Verdict::No { decision, reason, candidates } => {
             Answer::Plan(Plan { decision: decision.as_str().to_owned(), path: None, reason, candidates })
         }
-        Verdict::Later { reason } | Verdict::Superseded { reason } => refused(reason, true),
+        Verdict::Later { reason, .. } | Verdict::Superseded { reason } => refused(reason, true),
     })
 }
 

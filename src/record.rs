@@ -6,6 +6,8 @@
 //!   "done" means durable. A lost reply is told from a conflict by reading back.
 //! - An entry is never changed.
 
+mod compact;
+mod config_map;
 pub mod marker;
 mod objects;
 
@@ -14,6 +16,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
+use crate::config::{RecordKind, RecordUrl};
+use crate::kubernetes::{self, Kubernetes};
 use crate::protocol::entry::{Entry, Fact, VERSION};
 use crate::protocol::history::History;
 use crate::protocol::stop::RecordReply;
@@ -27,6 +31,9 @@ pub enum Error {
     /// The store behind it.
     #[error("the record can't be read or written")]
     Storage(#[from] storage::Error),
+    /// The ConfigMap behind it.
+    #[error("the record can't be read or written")]
+    Kubernetes(#[from] kubernetes::Error),
     /// Another cluster was quicker.
     #[error(
         "{0} is the marker of another cluster that uses the same cluster.id and savepoint.directory: give one of them another cluster.id"
@@ -51,6 +58,7 @@ impl Error {
     pub fn passes(&self) -> bool {
         match self {
             Self::Storage(error) => error.passes(),
+            Self::Kubernetes(error) => error.passes(),
             Self::Damaged { .. } | Self::Foreign(_) => false,
         }
     }
@@ -61,19 +69,10 @@ impl Error {
 pub struct Snapshot {
     /// Every entry, oldest first.
     pub entries: Vec<Entry>,
-    /// The number of each.
+    /// Objects: the number of each.
     numbers: Vec<u64>,
-}
-
-impl Snapshot {
-    fn next(&self) -> u64 {
-        self.numbers.last().map_or(1, |newest| newest + 1)
-    }
-
-    fn push(&mut self, number: u64, entry: Entry) {
-        self.numbers.push(number);
-        self.entries.push(entry);
-    }
+    /// ConfigMap: the whole object, for the next replacement.
+    object: Option<serde_json::Value>,
 }
 
 /// What came of [`Record::append`].
@@ -88,18 +87,49 @@ pub enum Append {
 /// The record of one cluster.
 #[derive(Debug, Clone)]
 pub struct Record {
-    objects: objects::Objects,
+    store: Store,
     /// As it was read or written last. Entries never change, so only newer ones have to be read again.
     known: Arc<Mutex<Snapshot>>,
 }
 
+#[derive(Debug, Clone)]
+enum Store {
+    Objects(objects::Objects),
+    ConfigMap(config_map::ConfigMap),
+}
+
+impl Store {
+    async fn refresh(&self, known: &mut Snapshot) -> Result<(), Error> {
+        match self {
+            Self::Objects(objects) => objects.refresh(known).await,
+            Self::ConfigMap(config_map) => config_map.refresh(known).await,
+        }
+    }
+
+    async fn append(&self, known: &mut Snapshot, entries: &[Entry]) -> Result<Append, Error> {
+        match self {
+            Self::Objects(objects) => objects.append(known, entries).await,
+            Self::ConfigMap(config_map) => config_map.append(known, entries).await,
+        }
+    }
+}
+
 impl Record {
-    /// The record at this URL.
+    /// The record at this URL; a ConfigMap needs access to its API server.
     ///
     /// # Errors
-    /// If this build has no store for the URL.
-    pub fn open(url: &str) -> Result<Self, Error> {
-        Ok(Self { objects: objects::Objects::open(url)?, known: Arc::default() })
+    /// If the URL names no usable place.
+    pub fn open(url: &RecordUrl, kubernetes: Option<&Kubernetes>) -> Result<Self, Error> {
+        let store = match (url.kind(), kubernetes) {
+            (RecordKind::ConfigMap { namespace, name }, Some(kubernetes)) => {
+                Store::ConfigMap(config_map::ConfigMap::new(kubernetes.clone(), namespace.clone(), name.clone()))
+            }
+            (RecordKind::ConfigMap { .. }, None) => {
+                return Err(storage::Error::Unsupported(url.as_str().to_owned()).into());
+            }
+            (RecordKind::Directory(_), _) => Store::Objects(objects::Objects::open(url.as_str())?),
+        };
+        Ok(Self { store, known: Arc::default() })
     }
 
     /// Reads everything.
@@ -108,67 +138,67 @@ impl Record {
     /// If any of it can't be read.
     pub async fn load(&self) -> Result<Snapshot, Error> {
         let mut known = self.known.lock().await;
-        self.objects.refresh(&mut known).await?;
+        self.store.refresh(&mut known).await?;
         Ok(known.clone())
     }
 
-    /// Adds one entry after the newest of `snapshot`, which it updates.
+    /// Adds entries after the newest of `snapshot`, which it updates. After a conflict or an error some of them may have
+    /// been added, the first ones first.
     ///
     /// # Errors
-    /// If the store does not take it, or it is unknown whether it has.
-    pub async fn append(&self, snapshot: &mut Snapshot, entry: Entry) -> Result<Append, Error> {
-        let number = snapshot.next();
-        let appended = self.objects.create(number, &entry).await?;
-        if appended == Append::Done {
-            snapshot.push(number, entry);
-        }
-        Ok(appended)
+    /// If the store does not take them, or it is unknown whether it has.
+    pub async fn append(&self, snapshot: &mut Snapshot, entries: &[Entry]) -> Result<Append, Error> {
+        self.store.append(snapshot, entries).await
     }
 
     /// Adds a fact in the name of `epoch`, unless a newer epoch has begun.
     pub async fn say(&self, epoch: u64, fact: Fact) -> RecordReply {
-        self.add(entry(epoch, fact)).await
+        self.add(&[entry(epoch, fact)]).await
     }
 
-    /// Adds an entry, unless a newer epoch than the entry's has begun. The same entry may be given again: it is added once.
-    pub async fn add(&self, entry: Entry) -> RecordReply {
-        match self.try_add(entry).await {
+    /// Adds entries of one epoch, unless a newer epoch has begun. The same entries may be given again: each is added once.
+    pub async fn add(&self, entries: &[Entry]) -> RecordReply {
+        match self.try_add(entries).await {
             Ok(reply) => reply,
             Err(error) => RecordReply::Failed(report::chain(&error)),
         }
     }
 
-    /// Adds an entry, and copies it into the marker if it is one that must not be lost. Done means that both are durable.
-    pub async fn add_and_keep(&self, marker: &Marker, entry: &Entry) -> RecordReply {
-        match self.add(entry.clone()).await {
-            RecordReply::Done => match marker.keep(entry).await {
-                Ok(()) => RecordReply::Done,
-                Err(error) => RecordReply::Failed(report::chain(&error)),
-            },
-            other => other,
+    /// Adds entries, and copies those into the marker that must not be lost. Done means that all of it is durable.
+    pub async fn add_and_keep(&self, marker: &Marker, entries: &[Entry]) -> RecordReply {
+        let added = self.add(entries).await;
+        if added != RecordReply::Done {
+            return added;
         }
+        for entry in entries {
+            if let Err(error) = marker.keep(entry).await {
+                return RecordReply::Failed(report::chain(&error));
+            }
+        }
+        RecordReply::Done
     }
 
-    /// What is known needs no reading again first: if it is out of date, the number it leads to is taken.
-    async fn try_add(&self, entry: Entry) -> Result<RecordReply, Error> {
+    /// What is known needs no reading again first: if it is out of date, the store says so.
+    async fn try_add(&self, entries: &[Entry]) -> Result<RecordReply, Error> {
         let mut known = self.known.lock().await;
         if known.entries.is_empty() {
-            self.objects.refresh(&mut known).await?;
+            self.store.refresh(&mut known).await?;
         }
         loop {
-            if known.entries.iter().any(|other| other.write_id == entry.write_id) {
+            let is_known = |entry: &Entry| known.entries.iter().any(|other| other.write_id == entry.write_id);
+            let missing: Vec<Entry> = entries.iter().filter(|entry| !is_known(entry)).cloned().collect();
+            if missing.is_empty() {
                 return Ok(RecordReply::Done);
             }
             if let Some((newest, _)) = History::read(&known.entries).newest_claim()
-                && entry.epoch > 0
-                && newest > entry.epoch
+                && missing.iter().any(|entry| entry.epoch > 0 && newest > entry.epoch)
             {
                 return Ok(RecordReply::Superseded(format!("epoch {newest} has begun")));
             }
-            if self.append(&mut known, entry.clone()).await? == Append::Done {
+            if self.append(&mut known, &missing).await? == Append::Done {
                 return Ok(RecordReply::Done);
             }
-            self.objects.refresh(&mut known).await?;
+            self.store.refresh(&mut known).await?;
         }
     }
 }

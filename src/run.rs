@@ -79,16 +79,39 @@ async fn supervised(
     clock: Clock,
     embedded: &mut Option<Embedded>,
 ) -> anyhow::Result<Exit> {
-    let gate = gate::pass(options, holder::current(random::id()));
-    let (argv, finish, claim) = match gate::until_signal(gate, signals, embedded).await? {
-        gate::Passed::Go { argv, finish, claim } => (argv, *finish, claim),
-        gate::Passed::End(exit) => return Ok(exit),
-    };
+    loop {
+        let gate = gate::pass(options, holder::current(random::id()));
+        let (argv, finish, claim) = match gate::until_signal(gate, signals, embedded).await? {
+            gate::Passed::Go { argv, finish, claim } => (argv, *finish, claim),
+            gate::Passed::End(exit) => return Ok(exit),
+        };
+        match entrypoint(options, (argv, finish, claim), signals, clock, embedded).await {
+            End::Exit(exit) => return Ok(exit),
+            End::HandedOver => tracing::info!("another pod takes over; waiting at the gate"),
+        }
+    }
+}
+
+/// How one life of the entrypoint ended.
+enum End {
+    /// With this, `run` ends too.
+    Exit(Exit),
+    /// Another pod goes on with the job, and this one is needed again only if that one never starts it.
+    HandedOver,
+}
+
+async fn entrypoint(
+    options: &Options,
+    (argv, finish, claim): (Vec<String>, Finish, Box<ClaimRequest>),
+    signals: &mut Signals,
+    clock: Clock,
+    embedded: &mut Option<Embedded>,
+) -> End {
     let entrypoint = match Entrypoint::start(&argv) {
         Ok(entrypoint) => entrypoint,
         Err(error) => {
             tracing::error!(command = argv.first(), %error, "the entrypoint can't be started");
-            return Ok(Exit::Child(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }));
+            return End::Exit(Exit::Child(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }));
         }
     };
     let (news, heard) = mpsc::unbounded_channel();
@@ -104,16 +127,18 @@ async fn supervised(
         attempt: None,
         checkpoints_survive: None,
         held: None,
+        told: None,
         heard_at: clock.now(),
         release: None,
         kill_at: None,
         killed: false,
         alone: false,
         gone: watch::Sender::new(false),
+        deadline: watch::Sender::new(Deadline::after(clock.now(), Duration::ZERO, Duration::ZERO)),
     };
-    let exit = supervision.supervise(signals, heard, embedded).await;
+    let end = supervision.supervise(signals, heard, embedded).await;
     line.abort();
-    Ok(exit)
+    end
 }
 
 struct Supervision {
@@ -129,6 +154,8 @@ struct Supervision {
     checkpoints_survive: Option<bool>,
     /// The stop that a signal began.
     held: Option<Held>,
+    /// When the container is killed, as the agent read it from the pod.
+    told: Option<Moment>,
     heard_at: Moment,
     release: Option<ReleaseOrder>,
     kill_at: Option<Moment>,
@@ -136,6 +163,8 @@ struct Supervision {
     /// The agent is not waited for any more.
     alone: bool,
     gone: watch::Sender<bool>,
+    /// The held signal's deadline, for a stop that `run` finishes alone.
+    deadline: watch::Sender<Deadline>,
 }
 
 impl Supervision {
@@ -144,7 +173,7 @@ impl Supervision {
         signals: &mut Signals,
         mut heard: mpsc::UnboundedReceiver<News>,
         embedded: &mut Option<Embedded>,
-    ) -> Exit {
+    ) -> End {
         let status = loop {
             let wake = self.wake();
             tokio::select! {
@@ -178,11 +207,13 @@ impl Supervision {
             // What the stop came to may still have to be recorded.
             embedded.allow(held.deadline.record_until().since(self.clock.now()));
         }
-        match (&self.release, &self.held) {
+        End::Exit(match (&self.release, &self.held) {
+            (Some(ReleaseOrder { hand_over: true, .. }), None) => return End::HandedOver,
             (Some(ReleaseOrder { exit: Some(code), .. }), _) => Exit::Child(*code),
-            (_, Some(_)) => Exit::Terminated,
-            (_, None) => status.exit(),
-        }
+            // A stop, whoever asked for it, is no success of the job.
+            (Some(_), _) | (_, Some(_)) => Exit::Terminated,
+            (None, None) => status.exit(),
+        })
     }
 
     fn asked_to_stop(&mut self, signal: &'static str) {
@@ -192,13 +223,10 @@ impl Supervision {
             tracing::info!(signal, ?left, "a stop is under way already");
             return;
         }
-        let deadline = Deadline::after(
-            now,
-            Duration::from_millis(self.finish.grace_ms),
-            Duration::from_millis(self.finish.reserve_ms),
-        );
-        tracing::info!(signal, grace_ms = self.finish.grace_ms, "holding the signal until the final state is durable");
+        let deadline = self.deadline_from(now);
+        tracing::info!(signal, grace = ?deadline.at.since(now), "holding the signal until the final state is durable");
         self.held = Some(Held { began: now, deadline, agent_until: now.plus(WITHOUT_AGENT) });
+        self.deadline.send_replace(deadline);
         self.heard_at = now;
         let (socket, news, clock, epoch) = (self.socket.clone(), self.news.clone(), self.clock, self.finish.epoch);
         tokio::task::spawn_local(async move {
@@ -220,6 +248,13 @@ impl Supervision {
         });
     }
 
+    /// The deadline of a signal that came at `began`: as the pod told, else as configured.
+    fn deadline_from(&self, began: Moment) -> Deadline {
+        let configured = Duration::from_millis(self.finish.grace_ms);
+        let grace = self.told.map_or(configured, |at| at.since(began));
+        Deadline::after(began, grace, Duration::from_millis(self.finish.reserve_ms))
+    }
+
     fn hear(&mut self, news: News) {
         self.heard_at = self.clock.now();
         match news {
@@ -227,6 +262,10 @@ impl Supervision {
                 self.connected = true;
                 self.attempt = orders.attempt.or_else(|| self.attempt.take());
                 self.checkpoints_survive = orders.checkpoints_survive.or(self.checkpoints_survive);
+                if orders.kill_at.is_some() && orders.kill_at != self.told {
+                    self.told = orders.kill_at;
+                    self.move_deadline();
+                }
                 if let Some(release) = orders.release.filter(|_| !self.alone) {
                     self.let_go(release);
                 }
@@ -245,10 +284,28 @@ impl Supervision {
             }
             News::Superseded(reason) => {
                 let reason = format!("this epoch is over: {reason}");
-                self.let_go(ReleaseOrder { kill: true, exit: Some(Exit::Later.code()), outcome: None, reason });
+                self.let_go(ReleaseOrder {
+                    kill: true,
+                    exit: Some(Exit::Later.code()),
+                    outcome: None,
+                    hand_over: false,
+                    reason,
+                });
             }
             News::ReleasedAlone(release) => self.let_go(release),
         }
+    }
+
+    fn move_deadline(&mut self) {
+        let Some(began) = self.held.as_ref().map(|held| held.began) else { return };
+        let deadline = self.deadline_from(began);
+        if let Some(held) = &mut self.held {
+            held.deadline = deadline;
+        }
+        if self.release.is_some() {
+            self.kill_at = Some(deadline.kill_at());
+        }
+        self.deadline.send_replace(deadline);
     }
 
     /// The agent died: what it began, `run` goes on with, under the same trigger id.
@@ -260,7 +317,7 @@ impl Supervision {
             self.finish.clone(),
             self.attempt.clone(),
             self.checkpoints_survive,
-            (held.began, held.deadline),
+            (held.began, self.deadline.subscribe()),
             self.clock,
             self.gone.subscribe(),
         );
@@ -308,6 +365,7 @@ impl Supervision {
                         kill: self.checkpoints_survive != Some(true),
                         exit: None,
                         outcome: None,
+                        hand_over: false,
                         reason: reason.to_owned(),
                     });
                 }

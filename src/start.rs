@@ -2,13 +2,16 @@
 
 pub mod plan;
 
+use std::time::Duration;
+
 use crate::clock::Clock;
 use crate::holder;
+use crate::kubernetes::{self, Kubernetes};
 use crate::protocol::Step;
-use crate::protocol::entry::{Entry, Fact};
+use crate::protocol::entry::{Entry, Fact, PodRef};
 use crate::protocol::history::History;
 use crate::protocol::id::JobId;
-use crate::protocol::start::{Appended, Effect, Event, Loaded, Start, Trouble, Verdict};
+use crate::protocol::start::{Appended, Effect, Event, Liveness, Loaded, Start, Trouble, Verdict};
 use crate::protocol::stop::Search;
 use crate::record::marker::Marker;
 use crate::record::{self, Append, Record, Snapshot};
@@ -24,6 +27,10 @@ pub struct Hands {
     pub marker: Marker,
     /// The cluster's id.
     pub cluster: String,
+    /// The Kubernetes API, where there is one.
+    pub kubernetes: Option<Kubernetes>,
+    /// The pod that asks.
+    pub own: Option<PodRef>,
 }
 
 /// What was read last.
@@ -57,7 +64,8 @@ fn no_answer(effect: &Effect) -> Event {
     let late = |what: &str| Trouble { reason: format!("{what} does not answer"), passes: true };
     match effect {
         Effect::Load => Event::Loaded(Err(late("the record"))),
-        Effect::Look(_) => Event::Liveness(true),
+        Effect::Look(_) | Effect::LookAt(_) => Event::Liveness(Liveness::Unknown(late("the Kubernetes API"))),
+        Effect::Nudge(_) => Event::Nudged,
         Effect::Append { .. } | Effect::Rebuild => Event::Appended(Appended::Failed(late("the record"))),
         Effect::List { .. } => Event::Listed(Err(late("storage"))),
         Effect::Verify(_) => Event::Verified(Search::Unreadable("storage does not answer".to_owned())),
@@ -73,15 +81,24 @@ impl Hands {
     async fn carry_out(&self, effect: &Effect, known: &mut Known) -> Event {
         match effect {
             Effect::Load => Event::Loaded(self.load(known).await.map_err(|error| trouble(&error))),
-            Effect::Look(holder) => Event::Liveness(holder::is_alive(holder)),
+            Effect::Look(holder) => Event::Liveness(match &holder.pod {
+                Some(pod) => self.look_at(pod).await,
+                None if holder::is_alive(holder) => Liveness::Alive(format!("process {}", holder.pid)),
+                None => Liveness::Gone,
+            }),
+            Effect::LookAt(pod) => Event::Liveness(self.look_at(pod).await),
+            Effect::Nudge(pod) => {
+                nudge(pod).await;
+                Event::Nudged
+            }
             Effect::Append { epoch, facts } => {
-                let entries = facts.iter().map(|fact| record::entry(*epoch, fact.clone()));
-                Event::Appended(self.append(known, entries).await)
+                let entries: Vec<Entry> = facts.iter().map(|fact| record::entry(*epoch, fact.clone())).collect();
+                Event::Appended(self.append(known, &entries).await)
             }
             Effect::Rebuild => {
                 let entries = known.marker.clone();
                 tracing::warn!(entries = entries.len(), "the record is gone; rebuilding it from the marker");
-                Event::Appended(self.append(known, entries).await)
+                Event::Appended(self.append(known, &entries).await)
             }
             Effect::List { directories, recorded, adopt } => {
                 let jobs = known_jobs(known);
@@ -101,15 +118,32 @@ impl Hands {
         Ok(Loaded { record, marker })
     }
 
-    async fn append(&self, known: &mut Known, entries: impl IntoIterator<Item = Entry>) -> Appended {
-        for entry in entries {
-            match self.record.append(&mut known.snapshot, entry).await {
-                Ok(Append::Done) => {}
-                Ok(Append::Conflict) => return Appended::Conflict,
-                Err(error) => return Appended::Failed(trouble(&error)),
-            }
+    async fn append(&self, known: &mut Known, entries: &[Entry]) -> Appended {
+        match self.record.append(&mut known.snapshot, entries).await {
+            Ok(Append::Done) => Appended::Done,
+            Ok(Append::Conflict) => Appended::Conflict,
+            Err(error) => Appended::Failed(trouble(&error)),
         }
-        Appended::Done
+    }
+
+    async fn look_at(&self, pod: &PodRef) -> Liveness {
+        if self.own.as_ref().is_some_and(|own| own.uid == pod.uid) {
+            // A container starts again only when its former life has ended.
+            return Liveness::Gone;
+        }
+        let unknown = |reason, passes| Liveness::Unknown(Trouble { reason, passes });
+        let Some(kubernetes) = &self.kubernetes else {
+            let reason = format!(
+                "pod {} in namespace {} holds the newest epoch, and without access to the Kubernetes API nobody can tell                  whether it lives: `savepointd takeover` if it does not",
+                pod.name, pod.namespace
+            );
+            return unknown(reason, true);
+        };
+        match kubernetes.liveness(pod).await {
+            Ok(kubernetes::Liveness::Gone) => Liveness::Gone,
+            Ok(kubernetes::Liveness::Alive(why)) => Liveness::Alive(why),
+            Err(error) => unknown(report::chain(&error), error.passes()),
+        }
     }
 
     async fn mark(&self, known: &Known, epoch: u64) -> Result<(), record::Error> {
@@ -119,6 +153,17 @@ impl Hands {
             }
         }
         Ok(())
+    }
+}
+
+/// Has another pod's agent look at the record. It acts on what it reads there, not on this.
+async fn nudge(pod: &PodRef) {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let Some(address) = &pod.address else { return };
+    let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
+    let asked = async { http?.get(format!("http://{address}/api/v1/look")).send().await };
+    if let Err(error) = asked.await {
+        tracing::debug!(error = report::chain(&error), address, "the other agent can't be reached; it looks by itself");
     }
 }
 

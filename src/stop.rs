@@ -18,6 +18,7 @@ use crate::protocol::point::{Kind, PointRef, normalize};
 use crate::protocol::stop::{
     Effect, Ending, Event, JobState, JobsReply, PollReply, PostReply, RecordReply, Release, Search, Secured, Stop,
 };
+use crate::protocol::time::Deadline;
 use crate::record::marker::Marker;
 use crate::record::{self, Record};
 use crate::storage;
@@ -43,6 +44,8 @@ pub struct Hands {
     pub known: Vec<String>,
     /// Turns true when the JobManager's process has ended.
     pub gone: watch::Receiver<bool>,
+    /// When it has to be over; what is told later counts from then on.
+    pub deadline: watch::Receiver<Deadline>,
 }
 
 /// Drives a stop to its end. `attempted` hears of every request before it is made.
@@ -52,12 +55,15 @@ pub async fn drive(mut stop: Stop, mut hands: Hands, clock: Clock, attempted: im
         if *hands.gone.borrow_and_update() {
             stop.on(Event::JobManagerGone, clock.now());
         }
+        stop.set_deadline(*hands.deadline.borrow_and_update());
+        let mut deadline = hands.deadline.clone();
         match stop.next(clock.now()) {
             Step::Done(release) => return release,
             Step::Wait(until) => {
                 tokio::select! {
                     () = tokio::time::sleep_until(clock.instant(until)) => {}
                     () = gone(&mut hands.gone) => {}
+                    () = moved(&mut deadline) => {}
                 }
             }
             Step::Do { effect, until } => {
@@ -72,6 +78,8 @@ pub async fn drive(mut stop: Stop, mut hands: Hands, clock: Clock, attempted: im
                     event = hands.carry_out(&effect, &mut prepared) => event,
                     () = tokio::time::sleep_until(clock.instant(until)) => no_answer(&effect),
                     () = gone(&mut gone_now), if asks_flink => Event::JobManagerGone,
+                    // Every effect may be begun again: the same request, the same entries.
+                    () = moved(&mut deadline) => continue,
                 };
                 if !matches!(event, Event::Polled(PollReply::InProgress)) {
                     tracing::debug!(?event, "stop");
@@ -86,6 +94,13 @@ pub async fn drive(mut stop: Stop, mut hands: Hands, clock: Clock, attempted: im
 async fn gone(gone: &mut watch::Receiver<bool>) {
     if gone.wait_for(|gone| *gone).await.is_err() {
         // Nobody is left who could tell.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until somebody moves the deadline.
+async fn moved(deadline: &mut watch::Receiver<Deadline>) {
+    if deadline.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
 }
@@ -175,13 +190,7 @@ impl Hands {
             // The savepoint lies in the epoch's own folder, where the next start finds it.
             return RecordReply::Done;
         };
-        for entry in entries {
-            match record.add_and_keep(marker, entry).await {
-                RecordReply::Done => {}
-                other => return other,
-            }
-        }
-        RecordReply::Done
+        record.add_and_keep(marker, entries).await
     }
 }
 

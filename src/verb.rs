@@ -1,15 +1,16 @@
 //! The verbs that people type: thin, and the only place that prints.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "people read it")]
 
+mod drain;
 mod history;
 mod install;
 mod plan;
 
-use crate::agent;
 use crate::cli::Verb;
-use crate::config::Config;
+use crate::config::{Client, Config};
 use crate::exit::Exit;
 use crate::http;
+use crate::kubernetes::Kubernetes;
 use crate::people::{self, Answer, Request};
 use crate::record::Record;
 use crate::run;
@@ -23,7 +24,11 @@ pub fn complain(message: &str) {
 ///
 /// # Errors
 /// If the configuration is wrong, or the system refuses something.
-pub async fn run(verb: Verb, config: impl FnOnce() -> anyhow::Result<Config>) -> anyhow::Result<Exit> {
+pub async fn run(
+    verb: Verb,
+    config: impl FnOnce() -> anyhow::Result<Config>,
+    client: impl FnOnce() -> anyhow::Result<Client>,
+) -> anyhow::Result<Exit> {
     match verb {
         Verb::Install { dir } => install::install(&dir),
         Verb::History { output } => match ask(Request::History, &config()?).await? {
@@ -44,6 +49,8 @@ pub async fn run(verb: Verb, config: impl FnOnce() -> anyhow::Result<Config>) ->
         Verb::Pin { path } => Ok(said(ask(Request::Pin { path }, &config()?).await?)),
         Verb::Unpin => Ok(said(ask(Request::Unpin, &config()?).await?)),
         Verb::Fresh => Ok(said(ask(Request::Fresh, &config()?).await?)),
+        Verb::Takeover => Ok(said(ask(Request::Takeover, &config()?).await?)),
+        Verb::Drain => drain::drain(&client()?).await,
         Verb::Agent | Verb::Run { .. } => Ok(Exit::Usage),
     }
 }
@@ -53,8 +60,9 @@ pub async fn run(verb: Verb, config: impl FnOnce() -> anyhow::Result<Config>) ->
 async fn ask(request: Request, config: &Config) -> anyhow::Result<Answer> {
     match http::call(&config.control_socket, "POST", "/v1/ask", &request).await {
         Err(http::Error::Connect { .. } | http::Error::Connection(_)) => {
-            let record = Record::open(config.record.as_str())?;
-            Ok(people::answer(request, &record, config, &agent::cluster_id(config)).await)
+            let kubernetes = Kubernetes::of(config);
+            let record = Record::open(&config.record, kubernetes.as_ref())?;
+            Ok(people::answer(request, &record, config, kubernetes.as_ref()).await)
         }
         answered => Ok(answered?),
     }

@@ -27,7 +27,7 @@ pub(super) fn handler(agent: &Rc<Agent>) -> Handler {
     })
 }
 
-async fn route(agent: &Agent, request: &Request<Incoming>) -> Response<Body> {
+async fn route(agent: &Rc<Agent>, request: &Request<Incoming>) -> Response<Body> {
     let plain = |status, text: String| http::text(status, "text/plain; charset=utf-8", text);
     match (request.method().as_str(), request.uri().path()) {
         ("GET", "/metrics") => http::text(StatusCode::OK, "text/plain; version=0.0.4", agent.metrics.render()),
@@ -36,6 +36,10 @@ async fn route(agent: &Agent, request: &Request<Incoming>) -> Response<Body> {
             Ok(()) => plain(StatusCode::OK, "ready\n".to_owned()),
             Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
         },
+        ("GET", "/api/v1/look") => {
+            agent.look().await;
+            http::json(StatusCode::OK, &agent.status())
+        }
         ("GET", "/api/v1/status") => http::json(StatusCode::OK, &agent.status()),
         ("GET", "/") => plain(StatusCode::OK, agent.status_page()),
         _ => plain(StatusCode::NOT_FOUND, "there are /, /metrics, /livez, /readyz and /api/v1/status\n".to_owned()),
@@ -70,7 +74,7 @@ impl Agent {
         let session = session.as_deref();
         let orders = self.orders.borrow();
         json!({
-            "cluster": self.cluster,
+            "cluster": self.cluster.get(),
             "record": self.config.record.as_str(),
             "gate": *self.gate.borrow(),
             "epoch": session.map(super::session::Session::epoch),

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use super::Agent;
 use super::session::{Said, Session};
 use crate::api::{ClaimReply, ClaimRequest, Finish, Orders};
-use crate::config::{Config, SavepointFormat};
+use crate::config::{Config, RecordKind, SavepointFormat};
 use crate::flink::Flink;
 use crate::flink::setup::Setup;
 use crate::protocol::choose::Decision;
-use crate::protocol::entry::Directories;
+use crate::protocol::entry::{Directories, Holder, PodRef};
 use crate::protocol::history::History;
 use crate::protocol::id::JobId;
 use crate::protocol::inject::{Injection, inject};
@@ -18,7 +18,7 @@ use crate::protocol::point::Format;
 use crate::protocol::start::{Go, JobIds, Start, Verdict};
 use crate::record::marker::Marker;
 use crate::start::plan;
-use crate::{report, start, storage};
+use crate::{kubernetes, report, start, storage};
 
 impl Agent {
     pub(super) async fn claim(self: &Rc<Self>, request: ClaimRequest) -> ClaimReply {
@@ -41,26 +41,40 @@ impl Agent {
         let trial = self.injection(&setup, Some("file:///trial".to_owned()), None);
         inject(&argv, &trial).map_err(|error| error.to_string())?;
 
-        let folder = storage::cluster_folder(&directories, &self.cluster).map_err(|error| report::chain(&error))?;
+        let (cluster, own) = match self.identity().await {
+            Ok(identity) => identity,
+            Err(error) if error.passes() => {
+                return Ok(ClaimReply::Later { reason: report::chain(&error), soon: false });
+            }
+            Err(error) => return Err(report::chain(&error)),
+        };
+        let holder = Holder { pod: own.clone(), ..holder };
+        let folder = storage::cluster_folder(&directories, cluster).map_err(|error| report::chain(&error))?;
         let marker = Marker::of(&folder);
-        let hands = start::Hands { record: self.record.clone(), marker: marker.clone(), cluster: self.cluster.clone() };
-        let mut plan = plan::of(&self.config, &self.cluster, holder, directories.clone(), &setup, job_ids);
+        let hands = start::Hands {
+            record: self.record.clone(),
+            marker: marker.clone(),
+            cluster: cluster.to_owned(),
+            kubernetes: self.kubernetes.clone(),
+            own,
+        };
+        let mut plan = plan::of(&self.config, cluster, holder, directories.clone(), &setup, job_ids);
         plan.running = running;
         let go = match start::drive(Start::begin(plan), &hands, self.clock).await {
             Verdict::Go(go) => go,
             Verdict::No { decision, reason, .. } => {
                 return Ok(ClaimReply::No { decision: decision.as_str().to_owned(), reason });
             }
-            Verdict::Later { reason } => return Ok(ClaimReply::Later { reason }),
+            Verdict::Later { reason, holder } => return Ok(ClaimReply::Later { reason, soon: holder.is_some() }),
             Verdict::Superseded { reason } => return Ok(ClaimReply::Superseded { reason }),
         };
         let restore = go.base.as_ref().map(|base| base.path.clone());
         let injection = self.injection(&setup, restore.clone(), go.job_id.filter(|_| job_ids == JobIds::Derived));
         let argv = inject(&argv, &injection).map_err(|error| error.to_string())?;
-        let finish = self.finish(&go, &directories, &setup);
+        let finish = self.finish(cluster, &go, &directories, &setup);
         let session = match self.session(go, setup, finish.clone(), marker).await {
             Ok(session) => session,
-            Err(reason) => return Ok(ClaimReply::Later { reason }),
+            Err(reason) => return Ok(ClaimReply::Later { reason, soon: false }),
         };
         let reply = ClaimReply::Go {
             argv,
@@ -84,13 +98,31 @@ impl Agent {
         }
     }
 
-    fn finish(&self, go: &Go, directories: &Directories, setup: &Setup) -> Finish {
+    /// The cluster's id, and the pod that this is. With the record in a ConfigMap the pod must be readable: its end is the
+    /// deadline, and its UID says who holds an epoch. Better known at the first start than at the first stop.
+    async fn identity(&self) -> Result<(&str, Option<PodRef>), kubernetes::Error> {
+        let cluster = self.cluster().await?;
+        let Some(kubernetes) = &self.kubernetes else { return Ok((cluster, None)) };
+        match kubernetes.own_pod().await {
+            Ok(own) => Ok((cluster, Some(own))),
+            Err(error) if matches!(self.config.record.kind(), RecordKind::Directory(_)) => {
+                tracing::warn!(
+                    error = report::chain(&error),
+                    "the own pod can't be read; going by stop.grace, and on this machine only"
+                );
+                Ok((cluster, None))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn finish(&self, cluster: &str, go: &Go, directories: &Directories, setup: &Setup) -> Finish {
         let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Finish {
             epoch: go.epoch,
             job_id: go.job_id,
             flink_url: flink_url(&self.config, setup),
-            target: storage::epoch_folder(directories, &self.cluster, go.epoch),
+            target: storage::epoch_folder(directories, cluster, go.epoch),
             checkpoints: directories.checkpoint.clone(),
             above: go.base.as_ref().and_then(|base| base.checkpoint_id),
             format: match self.config.savepoint.format {
@@ -142,7 +174,7 @@ impl Agent {
         }
     }
 
-    fn report(&self, reply: &ClaimReply) {
+    fn report(self: &Rc<Self>, reply: &ClaimReply) {
         let (decision, text) = match reply {
             ClaimReply::Go { decision, path, reason, .. } => {
                 let path = path.as_deref();
@@ -157,12 +189,15 @@ impl Agent {
                 tracing::error!(decision = "superseded", reason, "start");
                 ("refuse", format!("superseded: {reason}"))
             }
-            ClaimReply::Later { reason } => {
-                tracing::info!(decision = "later", reason, "start");
+            ClaimReply::Later { reason, .. } => {
+                if *self.gate.borrow() != format!("waiting: {reason}") {
+                    tracing::info!(decision = "later", reason, "start");
+                }
                 ("later", format!("waiting: {reason}"))
             }
         };
         self.metrics.decided(decision);
+        self.event_of_start(decision, &text);
         *self.gate.borrow_mut() = text;
     }
 }

@@ -25,7 +25,10 @@ async fn route(agent: &Agent, request: Request<Incoming>) -> Result<Response<Bod
             if let people::Request::Plan { setup: setup @ None } = &mut asked {
                 *setup = agent.session.borrow().as_ref().map(|session| Box::new(session.setup.clone()));
             }
-            http::json(StatusCode::OK, &people::answer(asked, &agent.record, &agent.config, &agent.cluster).await)
+            http::json(
+                StatusCode::OK,
+                &people::answer(asked, &agent.record, &agent.config, agent.kubernetes.as_ref()).await,
+            )
         }
         _ => http::text(StatusCode::NOT_FOUND, "text/plain", "no such request"),
     })

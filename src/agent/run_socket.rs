@@ -46,11 +46,12 @@ async fn route(agent: &Rc<Agent>, request: Request<Incoming>) -> Result<Response
                 None => not_this_epoch(),
             }
         }
+        ("POST", "/v1/drain") => http::json(StatusCode::OK, &agent.drain().await),
         ("POST", "/v1/exited") => {
             let exited = http::read::<Exited>(request).await?;
             match agent.session_of(exited.epoch) {
                 Some(session) => {
-                    Agent::exited(&session, exited);
+                    agent.exited(&session, exited);
                     done()
                 }
                 None => not_this_epoch(),

@@ -10,8 +10,10 @@ use crate::api::Finish;
 use crate::flink::Flink;
 use crate::flink::setup::Setup;
 use crate::protocol::entry::Attempt;
+use crate::protocol::grace::Cause;
 use crate::protocol::id::JobId;
 use crate::protocol::start::Go;
+use crate::protocol::time::{Deadline, Moment};
 use crate::record::marker::Marker;
 
 /// What the record says of an epoch already.
@@ -47,6 +49,14 @@ pub(super) struct Session {
     pub(super) void: Cell<bool>,
     pub(super) started: Cell<bool>,
     pub(super) stopping: Cell<bool>,
+    /// The stop that is under way was asked for by a newer pod; nobody ends this one.
+    pub(super) handing_over: Cell<bool>,
+    /// The newest pod whose wish to take over was tried, by its UID.
+    pub(super) turned_down: RefCell<Option<String>>,
+    /// When the stop has to be over.
+    pub(super) deadline: watch::Sender<Deadline>,
+    /// Why the pod ends, once it has told.
+    pub(super) cause: RefCell<Option<Cause>>,
     /// Turns true when the entrypoint has ended.
     pub(super) gone: watch::Sender<bool>,
     tasks: RefCell<Vec<AbortHandle>>,
@@ -68,6 +78,10 @@ impl Session {
             confirmed: RefCell::new(None),
             started: Cell::new(false),
             stopping: Cell::new(false),
+            handing_over: Cell::new(false),
+            turned_down: RefCell::default(),
+            deadline: watch::Sender::new(Deadline::after(Moment(0), Duration::ZERO, Duration::ZERO)),
+            cause: RefCell::default(),
             gone: watch::Sender::new(false),
             tasks: RefCell::default(),
         }

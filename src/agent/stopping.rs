@@ -1,11 +1,12 @@
 //! A stop as the agent carries it out, and the entrypoint's end.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::Agent;
 use super::session::Session;
-use crate::api::{Exited, Orders, ReleaseOrder};
-use crate::protocol::entry::Attempt;
+use crate::api::{Drained, Exited, Orders, ReleaseOrder};
+use crate::protocol::entry::{Attempt, Fact};
 use crate::protocol::id::TriggerId;
 use crate::protocol::stop::{Plan, Release, Stop};
 use crate::protocol::time::{Deadline, Moment};
@@ -14,28 +15,53 @@ use crate::stop;
 impl Agent {
     /// Begins a stop, or joins the one that is under way. It goes on when whoever asked hangs up.
     pub(super) fn begin_stop(self: &Rc<Self>, session: &Rc<Session>, began: Moment) {
-        if session.is_over() || session.stopping.replace(true) {
+        if session.is_over() {
             return;
         }
+        let joins = session.stopping.get();
+        if !joins || session.handing_over.replace(false) {
+            let deadline = Deadline::after(began, self.config.stop.grace, self.config.stop.reserve);
+            session.deadline.send_replace(deadline);
+            let (agent, session) = (Rc::clone(self), Rc::clone(session));
+            // It is known soon; the stop does not wait for it.
+            tokio::task::spawn_local(async move {
+                agent.read_deadline(&session, began, &session.deadline).await;
+            });
+        }
+        if !joins {
+            self.begin_stop_until(session, began, self.config.stop.grace);
+        }
+    }
+
+    pub(super) fn begin_stop_until(self: &Rc<Self>, session: &Rc<Session>, began: Moment, grace: Duration) {
+        session.stopping.set(true);
         if session.void.get() {
             // A job that runs from something else is being ended already, and must not be saved.
             return self.order(session.epoch(), |orders| orders.stopping = true);
         }
         session.abort_tasks();
         let config = &self.config;
+        let deadline = Deadline::after(began, grace, config.stop.reserve);
+        session.deadline.send_replace(deadline);
+        // Flink would answer a second stop under the first one's trigger id with the first one's failure.
+        let heir = session.turned_down.borrow().clone();
+        let seed = match heir.filter(|_| session.handing_over.get()) {
+            Some(heir) => format!("{}/for/{heir}", session.finish.target),
+            None => session.finish.target.clone(),
+        };
         let plan = Plan {
             job_id: session.job_id.get(),
             target: session.finish.target.clone(),
             format: session.finish.format,
             drain: session.finish.drain,
             began,
-            deadline: Deadline::after(began, config.stop.grace, config.stop.reserve),
+            deadline,
             resume: session.said.attempt.clone(),
-            seed: TriggerId::seed(&session.finish.target),
+            seed: TriggerId::seed(&seed),
             ran: session.ran.get(),
             checkpoints_survive: false,
         };
-        tracing::info!(epoch = session.epoch(), grace = ?config.stop.grace, "stopping");
+        tracing::info!(epoch = session.epoch(), ?grace, "stopping");
         self.order(session.epoch(), |orders| orders.stopping = true);
         let (agent, session) = (Rc::clone(self), Rc::clone(session));
         tokio::task::spawn_local(async move {
@@ -44,15 +70,36 @@ impl Agent {
             let took = agent.clock.now().since(began);
             stop::log(&release);
             agent.metrics.stopped(&release, took);
+            agent.event_of_stop(&session, &release, took);
+            if agent.keeps_the_job(&session, &release) {
+                return;
+            }
+            let hand_over = session.handing_over.get();
             agent.order(session.epoch(), |orders| {
                 orders.release = Some(ReleaseOrder {
                     kill: release.kill,
                     exit: None,
                     outcome: Some(release.outcome),
+                    hand_over,
                     reason: release.reason.clone(),
                 });
             });
         });
+    }
+
+    /// Stops whatever runs, and waits until its outcome is durable.
+    pub(super) async fn drain(self: &Rc<Self>) -> Drained {
+        let Some(session) = self.served().filter(|session| session.started.get()) else {
+            return Drained { outcome: None, reason: "no JobManager runs here under savepointd run".to_owned() };
+        };
+        self.begin_stop(&session, self.clock.now());
+        let epoch = session.epoch();
+        let mut orders = self.orders.subscribe();
+        let over = orders.wait_for(|orders| orders.epoch != epoch || orders.release.is_some()).await;
+        match over.ok().and_then(|orders| orders.release.clone()) {
+            Some(release) => Drained { outcome: release.outcome, reason: release.reason },
+            None => Drained { outcome: None, reason: "the JobManager has ended".to_owned() },
+        }
     }
 
     async fn stop(&self, session: &Session, plan: Plan) -> Release {
@@ -66,6 +113,7 @@ impl Agent {
             above: session.finish.above,
             known: session.said.known.clone(),
             gone: session.gone.subscribe(),
+            deadline: session.deadline.subscribe(),
         };
         let attempted = |attempt: &Attempt| {
             self.order(session.epoch(), |orders| orders.attempt = Some(attempt.clone()));
@@ -100,12 +148,28 @@ impl Agent {
         session.adopt(task.abort_handle());
     }
 
-    pub(super) fn exited(session: &Session, exited: Exited) {
+    pub(super) fn exited(self: &Rc<Self>, session: &Session, exited: Exited) {
+        if session.is_over() {
+            return;
+        }
         tracing::info!(code = exited.code, signal = exited.signal, "the entrypoint has ended");
         session.gone.send_replace(true);
+        self.say_that_it_left(session.epoch());
         // That an epoch is void is still to be recorded.
         if !session.stopping.get() && !session.void.get() {
             session.abort_tasks();
         }
+    }
+
+    /// Another pod that waits need not wait for this one to be gone. A process on this machine is seen to end.
+    fn say_that_it_left(self: &Rc<Self>, epoch: u64) {
+        if self.kubernetes.is_none() {
+            return;
+        }
+        let agent = Rc::clone(self);
+        self.closing.spawn_local(async move {
+            let reply = agent.record.say(epoch, Fact::Left).await;
+            tracing::debug!(?reply, epoch, "said that the JobManager has ended");
+        });
     }
 }

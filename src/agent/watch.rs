@@ -140,7 +140,7 @@ impl Agent {
         }
         let fact = Fact::Progressed { job_id: job.id, checkpoint_id: completed.id };
         let entry = record::entry(session.epoch(), fact);
-        self.record.add_and_keep(&session.marker, &entry).await == RecordReply::Done
+        self.record.add_and_keep(&session.marker, &[entry]).await == RecordReply::Done
     }
 
     async fn job_ended(&self, session: &Session, job: &Job) {
@@ -160,19 +160,17 @@ impl Agent {
 
     /// Records facts, however long the record needs: the JobManager is not ended before they are durable.
     async fn keep(&self, session: &Session, facts: Vec<Fact>) {
-        for fact in facts {
-            let entry = record::entry(session.epoch(), fact);
-            loop {
-                match self.record.add_and_keep(&session.marker, &entry).await {
-                    RecordReply::Done => break,
-                    RecordReply::Failed(reason) => tracing::warn!(reason, "can't be recorded yet"),
-                    RecordReply::Superseded(reason) => {
-                        tracing::warn!(reason, "not recorded");
-                        return;
-                    }
+        let entries: Vec<_> = facts.into_iter().map(|fact| record::entry(session.epoch(), fact)).collect();
+        loop {
+            match self.record.add_and_keep(&session.marker, &entries).await {
+                RecordReply::Done => return,
+                RecordReply::Failed(reason) => tracing::warn!(reason, "can't be recorded yet"),
+                RecordReply::Superseded(reason) => {
+                    tracing::warn!(reason, "not recorded");
+                    return;
                 }
-                tokio::time::sleep(AGAIN).await;
             }
+            tokio::time::sleep(AGAIN).await;
         }
     }
 
@@ -182,6 +180,7 @@ impl Agent {
                 kill,
                 exit: Some(exit.code()),
                 outcome: None,
+                hand_over: false,
                 reason: reason.to_owned(),
             });
         });

@@ -2,12 +2,7 @@
 //!
 //! Every parser answers with what it expected and what it found; the place is added by the caller.
 
-use std::{
-    fmt,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use jiff::{Span, SpanRelativeTo};
 use url::Url;
@@ -33,14 +28,18 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("restore.on_broken", Some("refuse")),
     ("restore.max_state_age", Some("off")),
     ("restore.allow_non_restored_state", Some("false")),
+    ("handover", Some("wait")),
+    ("pod.name", None),
+    ("pod.namespace", None),
+    ("pod.uid", None),
+    ("pod.ip", None),
     ("admin.address", Some("[::]:9250")),
     ("log.format", Some("json")),
     ("log.level", Some("info")),
 ];
 
 /// Schemes of stores that the protocol knows but this build does not.
-const LATER_SCHEMES: &[&str] =
-    &["configmap", "s3", "s3a", "s3p", "gs", "abfs", "abfss", "wasb", "wasbs", "oss", "swift", "hdfs"];
+const LATER_SCHEMES: &[&str] = &["s3", "s3a", "s3p", "gs", "abfs", "abfss", "wasb", "wasbs", "oss", "swift", "hdfs"];
 
 /// What a Unix socket's address holds on Linux, without its final zero, in bytes.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -66,11 +65,25 @@ fn expected(what: impl fmt::Display, found: &str) -> String {
     format!("expected {what}, found {found:?}")
 }
 
-/// Where the record lies: `file:///absolute/path`, without a slash at its end.
+/// Where the record lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordUrl {
     text: String,
-    path: PathBuf,
+    kind: RecordKind,
+}
+
+/// The store behind a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordKind {
+    /// `file:///absolute/path`, without a slash at its end.
+    Directory(PathBuf),
+    /// `configmap://NAMESPACE/NAME`, or `configmap:///NAME` in the pod's own namespace.
+    ConfigMap {
+        /// None: the pod's own.
+        namespace: Option<String>,
+        /// Its name.
+        name: String,
+    },
 }
 
 impl RecordUrl {
@@ -80,28 +93,57 @@ impl RecordUrl {
         &self.text
     }
 
-    /// The directory.
+    /// The store behind it.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn kind(&self) -> &RecordKind {
+        &self.kind
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || expected("a URL such as \"file:///var/lib/savepointd\"", text);
+        let wrong = || expected("a URL such as \"configmap://namespace/name\" or \"file:///var/lib/savepointd\"", text);
         let mut url = Url::parse(text).map_err(|_| wrong())?;
         let scheme = url.scheme();
         if LATER_SCHEMES.contains(&scheme) {
-            return Err(format!("this build has no support for {scheme}:// yet, only for file:///…"));
+            return Err(format!("this build has no support for {scheme}:// yet, only for configmap:// and file:///…"));
         }
-        let extras = url.query().is_some() || url.fragment().is_some();
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong());
+        }
+        if scheme == "configmap" {
+            return Self::config_map(text).ok_or_else(wrong);
+        }
         let path = url.path().trim_end_matches('/').to_owned();
-        if scheme != "file" || url.has_host() || extras || path.is_empty() {
+        if scheme != "file" || url.has_host() || path.is_empty() {
             return Err(wrong());
         }
         url.set_path(&path);
         let path = url.to_file_path().map_err(|()| wrong())?;
-        Ok(Self { text: url.into(), path })
+        Ok(Self { text: url.into(), kind: RecordKind::Directory(path) })
     }
+
+    fn config_map(text: &str) -> Option<Self> {
+        let (namespace, name) = text.strip_prefix("configmap://")?.trim_end_matches('/').split_once('/')?;
+        let fits = (namespace.is_empty() || is_dns_name(namespace, 63)) && is_dns_name(name, 253);
+        fits.then(|| Self {
+            text: format!("configmap://{namespace}/{name}"),
+            kind: RecordKind::ConfigMap {
+                namespace: Some(namespace).filter(|namespace| !namespace.is_empty()).map(str::to_owned),
+                name: name.to_owned(),
+            },
+        })
+    }
+}
+
+/// Whether Kubernetes takes it for an object's name (RFC 1123, lower case).
+fn is_dns_name(text: &str, limit: usize) -> bool {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.len() <= limit
+        && text.split('.').all(|label| {
+            let bytes = label.as_bytes();
+            bytes.iter().all(|&byte| letter(byte) || byte == b'-')
+                && bytes.first().is_some_and(|&byte| letter(byte))
+                && bytes.last().is_some_and(|&byte| letter(byte))
+        })
 }
 
 impl fmt::Display for RecordUrl {
@@ -207,6 +249,16 @@ words! {
 }
 
 words! {
+    /// What to do while another pod runs this cluster's JobManager.
+    Handover {
+        /// Wait until it has ended.
+        Wait = "wait",
+        /// Ask it to stop with a savepoint and to hand over: what a rolling update needs.
+        Request = "request",
+    }
+}
+
+words! {
     /// The form of log lines.
     LogFormat {
         /// One JSON object to a line.
@@ -234,6 +286,16 @@ words! {
 
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
     text.to_ascii_lowercase().parse().map_err(|_| expected("true or false", text))
+}
+
+/// A name as the downward API gives it.
+pub(super) fn word(text: &str) -> Result<String, String> {
+    let fits = !text.is_empty() && !text.contains(|letter: char| letter.is_whitespace() || letter == '/');
+    if fits { Ok(text.to_owned()) } else { Err(expected("a name without blanks and slashes", text)) }
+}
+
+pub(super) fn ip(text: &str) -> Result<std::net::IpAddr, String> {
+    text.parse().map_err(|_| expected("an IP address", text))
 }
 
 /// Days and weeks are allowed and exact: a day has 24 hours.

@@ -61,6 +61,8 @@ fn defaults_are_the_documented_ones() {
             max_state_age: None,
             allow_non_restored_state: false,
         },
+        handover: Handover::Wait,
+        pod: Pod::default(),
         admin: Admin { address: Some("[::]:9250".parse().unwrap()) },
         log: Log { format: LogFormat::Json, level: LogLevel::Info },
     };
@@ -209,12 +211,19 @@ fn a_client_needs_no_record() {
 }
 
 #[test]
-fn the_record_is_a_local_directory() {
+fn the_record_is_a_local_directory_or_a_config_map() {
     for (text, expected) in [
         ("file:///a/b", Ok("file:///a/b")),
         ("file:///a/b//", Ok("file:///a/b")),
         ("file:/a", Ok("file:///a")),
-        ("configmap://ns/name", Err("this build has no support for configmap:// yet")),
+        ("configmap://ns/name", Ok("configmap://ns/name")),
+        ("configmap://ns/na.me/", Ok("configmap://ns/na.me")),
+        ("configmap:///name", Ok("configmap:///name")),
+        ("configmap://ns", Err("expected a URL")),
+        ("configmap://ns/", Err("expected a URL")),
+        ("configmap://ns/Name", Err("expected a URL")),
+        ("configmap://ns/a/b", Err("expected a URL")),
+        ("configmap://-ns/a", Err("expected a URL")),
         ("s3://bucket/x", Err("this build has no support for s3:// yet")),
         ("abfss://c@a/x", Err("this build has no support for abfss:// yet")),
         ("file:///", Err("expected a URL")),
@@ -228,7 +237,7 @@ fn the_record_is_a_local_directory() {
             (found, _) => panic!("{text}: {found:?}"),
         }
     }
-    assert_eq!(RecordUrl::parse("file:///a%20b/").unwrap().path(), Path::new("/a b"));
+    assert_eq!(RecordUrl::parse("file:///a%20b/").unwrap().kind(), &RecordKind::Directory("/a b".into()));
 }
 
 #[test]

@@ -85,6 +85,15 @@ pub enum Fact {
     Unpinned,
     /// A person allowed the next start, and only that, to begin with nothing.
     FreshAllowed,
+    /// A newer pod asks the epoch's holder to stop with a savepoint and to hand over.
+    HandoverAsked {
+        /// Who asks.
+        by: PodRef,
+    },
+    /// The epoch's JobManager has ended, for whatever reason: nothing of it writes any more, zombies apart.
+    Left,
+    /// A person says that the epoch's holder is gone for good, whatever the API server says of its pod.
+    TakenOver,
     /// Written by a newer savepointd.
     #[serde(other)]
     Unknown,
@@ -115,6 +124,26 @@ pub struct Holder {
     pub pid: u32,
     /// Start time of that process in clock ticks since boot (`/proc/<pid>/stat`, field 22).
     pub started: u64,
+    /// The pod that it runs in, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodRef>,
+}
+
+/// A pod, so that it can be told from any other, also from one of its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.creationTimestamp`, by the API server's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// Where its agent's admin server is reached: host and port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 /// Directory URLs of one epoch.
@@ -239,7 +268,22 @@ mod tests {
     /// Every variant, with everything that it can carry, and with as little as it can.
     fn facts() -> Vec<Fact> {
         let id = Id::from_bytes([1; 16]);
-        let holder = Holder { incarnation: id, host: "pod".into(), boot_id: "boot".into(), pid: 7, started: u64::MAX };
+        let pod = PodRef {
+            namespace: "flink".into(),
+            name: "jm-0".into(),
+            uid: "u".into(),
+            created: Some(Timestamp::UNIX_EPOCH),
+            address: Some("10.0.0.1:9250".into()),
+        };
+        let bare = PodRef { created: None, address: None, ..pod.clone() };
+        let holder = Holder {
+            incarnation: id,
+            host: "pod".into(),
+            boot_id: "boot".into(),
+            pid: 7,
+            started: u64::MAX,
+            pod: Some(pod.clone()),
+        };
         let directories = Directories {
             savepoint: "s3://s".into(),
             flink_savepoint: Some("s3://d".into()),
@@ -265,7 +309,15 @@ mod tests {
         let mut facts = vec![
             Fact::Created { cluster: "orders".into(), record_id: id },
             Fact::Claimed(Claim { job_id: Some(id), holder: holder.clone(), directories }),
-            Fact::Claimed(Claim { job_id: None, holder, directories: Directories::default() }),
+            Fact::Claimed(Claim {
+                job_id: None,
+                holder: Holder { pod: None, ..holder },
+                directories: Directories::default(),
+            }),
+            Fact::HandoverAsked { by: pod },
+            Fact::HandoverAsked { by: bare },
+            Fact::Left,
+            Fact::TakenOver,
             Fact::Based(based.clone()),
             Fact::Based(Based { base: None, explicit: None, consumed: None, seen: Vec::new(), ..based }),
             Fact::Progressed { job_id: id, checkpoint_id: 1 },
@@ -310,6 +362,9 @@ mod tests {
             Fact::Pinned { .. } => "pinned",
             Fact::Unpinned => "unpinned",
             Fact::FreshAllowed => "fresh_allowed",
+            Fact::HandoverAsked { .. } => "handover_asked",
+            Fact::Left => "left",
+            Fact::TakenOver => "taken_over",
             Fact::Unknown => "unknown",
         }
     }
@@ -332,7 +387,7 @@ mod tests {
             assert!(text.contains(&format!("\"what\":\"{}\"", tag(fact))), "{text}");
         }
         let tags: std::collections::BTreeSet<_> = facts.iter().map(tag).collect();
-        assert_eq!(tags.len(), 14);
+        assert_eq!(tags.len(), 17);
     }
 
     #[test]

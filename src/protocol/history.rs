@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Attempt, Based, Claim, End, Entry, Fact, Saved};
+use super::entry::{Attempt, Based, Claim, End, Entry, Fact, PodRef, Saved};
 use super::id::{Id, JobId};
 use super::outcome::StopOutcome;
 use super::point::{Kind, PointRef};
@@ -48,6 +48,12 @@ pub struct Epoch {
     pub stopped: Option<(StopOutcome, String, Timestamp)>,
     /// The job's own end.
     pub ended: Option<End>,
+    /// The newest pod that asked its holder to hand over.
+    pub asked: Option<PodRef>,
+    /// Whether its JobManager is known to have ended.
+    pub left: bool,
+    /// Whether a person said that its holder is gone for good.
+    pub taken_over: bool,
 }
 
 /// What a person asked of the next start.
@@ -60,6 +66,14 @@ pub struct Request {
 }
 
 impl Epoch {
+    /// Whether nothing of this epoch writes any more, wherever its holder is: its JobManager has ended, or its job is
+    /// at its end and the JobManager only has to go. Without a final savepoint the job works until its JobManager ends.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        let saved = matches!(self.stopped, Some((StopOutcome::Savepoint | StopOutcome::Ended, ..)));
+        self.left || self.ended.is_some() || saved
+    }
+
     /// Adds a point; what is said later of the same one is believed, in its later place.
     fn save(&mut self, saved: Saved) {
         self.saved.retain(|known| known.point.path != saved.point.path);
@@ -120,6 +134,9 @@ impl History {
             Fact::Attempted(attempt) => epoch.attempt = Some(attempt.clone()),
             Fact::Saved(saved) => epoch.save(saved.clone()),
             Fact::Stopped { outcome, reason } => epoch.stopped = Some((*outcome, reason.clone(), entry.at)),
+            Fact::HandoverAsked { by } => epoch.asked = Some(by.clone()),
+            Fact::Left => epoch.left = true,
+            Fact::TakenOver => epoch.taken_over = true,
             Fact::Ended(end) => {
                 epoch.ended = Some(end.clone());
                 // The marker keeps ends and no points: the savepoint of a stop elsewhere must not be lost with the record.
@@ -253,6 +270,7 @@ mod tests {
                 boot_id: "boot".into(),
                 pid: 1,
                 started: 1,
+                pod: None,
             };
             entry(n, epoch, Fact::Claimed(Claim { job_id: Some(job_id), holder, directories }))
         };

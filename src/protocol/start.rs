@@ -8,10 +8,10 @@ mod messages;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use messages::{Appended, Effect, Event, Go, JobIds, Loaded, Plan, Trouble, Verdict};
+pub use messages::{Appended, Effect, Event, Go, JobIds, Liveness, Loaded, Plan, Trouble, Verdict};
 
 use super::choose::{Choice, Decision, Situation, choose, unattributed};
-use super::entry::{Based, Claim, Entry, Fact, Holder};
+use super::entry::{Based, Claim, Entry, Fact, Holder, PodRef};
 use super::history::History;
 use super::id::JobId;
 use super::point::{Found, PointRef, normalize};
@@ -28,12 +28,30 @@ type Step = super::Step<Effect, Verdict>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Load,
+    /// The next epoch was promised to that pod.
+    LookAtHeir(PodRef),
     Look(Holder),
+    /// The holder's pod is asked to hand over.
+    Ask {
+        number: u64,
+        holder: PodRef,
+        by: PodRef,
+        why: String,
+    },
+    Nudge {
+        holder: PodRef,
+        why: String,
+    },
     Rebuild,
     Claim,
     List,
-    Verify { choice: Choice, point: PointRef },
-    Base { choice: Choice },
+    Verify {
+        choice: Choice,
+        point: PointRef,
+    },
+    Base {
+        choice: Choice,
+    },
     Mark(Go),
     Done(Verdict),
 }
@@ -50,7 +68,10 @@ pub struct Start {
     epoch: u64,
     found: Vec<Found>,
     broken: BTreeMap<String, String>,
+    /// The newest epoch's holder was looked at, and is in nobody's way.
     passed: bool,
+    /// Nobody else was promised the next epoch.
+    no_heir: bool,
 }
 
 impl Start {
@@ -67,6 +88,7 @@ impl Start {
             found: Vec::new(),
             broken: BTreeMap::new(),
             passed: false,
+            no_heir: false,
         }
     }
 
@@ -75,7 +97,12 @@ impl Start {
     pub fn next(&self, now: Moment) -> Step {
         let effect = match &self.state {
             State::Load => Effect::Load,
+            State::LookAtHeir(pod) => Effect::LookAt(pod.clone()),
             State::Look(holder) => Effect::Look(holder.clone()),
+            State::Ask { number, by, .. } => {
+                Effect::Append { epoch: *number, facts: vec![Fact::HandoverAsked { by: by.clone() }] }
+            }
+            State::Nudge { holder, .. } => Effect::Nudge(holder.clone()),
             State::Rebuild => Effect::Rebuild,
             State::Claim => Effect::Append { epoch: self.epoch, facts: self.claim() },
             State::List => self.list(),
@@ -96,20 +123,34 @@ impl Start {
             (State::Load, Event::Loaded(Err(trouble))) | (State::Mark(_), Event::Marked(Err(trouble))) => {
                 self.trouble(trouble);
             }
-            (State::Look(holder), Event::Liveness(true)) => self.done(Verdict::Later {
-                reason: format!(
-                    "another savepointd run of this cluster is alive (process {} on {}); waiting until it has ended",
-                    holder.pid, holder.host
-                ),
-            }),
-            (State::Look(_), Event::Liveness(false)) => {
-                self.passed = true;
-                self.go_on_to_claim();
-            }
-            (State::Rebuild | State::Claim | State::Base { .. }, Event::Appended(Appended::Conflict)) => self.again(),
-            (State::Rebuild | State::Claim | State::Base { .. }, Event::Appended(Appended::Failed(trouble))) => {
+            (State::LookAtHeir(_) | State::Look(_), Event::Liveness(Liveness::Unknown(trouble))) => {
                 self.trouble(trouble);
             }
+            (State::LookAtHeir(pod), Event::Liveness(Liveness::Alive(why))) => {
+                let reason = format!("the JobManager was handed over to another pod, which has not started yet: {why}");
+                self.done(Verdict::Later { reason, holder: Some(pod) });
+            }
+            (State::LookAtHeir(_), Event::Liveness(Liveness::Gone)) => {
+                self.no_heir = true;
+                self.look();
+            }
+            (State::Look(holder), Event::Liveness(Liveness::Alive(why))) => self.held(holder, &why),
+            (State::Look(_), Event::Liveness(Liveness::Gone)) => self.pass(),
+            (State::Ask { holder, why, .. }, Event::Appended(Appended::Done)) => {
+                self.state = State::Nudge { holder, why };
+            }
+            (State::Nudge { holder, why }, Event::Nudged) => {
+                let reason = format!("{why}; it was asked to stop with a savepoint and to hand over");
+                self.done(Verdict::Later { reason, holder: Some(holder) });
+            }
+            (
+                State::Rebuild | State::Claim | State::Base { .. } | State::Ask { .. },
+                Event::Appended(Appended::Conflict),
+            ) => self.again(),
+            (
+                State::Rebuild | State::Claim | State::Base { .. } | State::Ask { .. },
+                Event::Appended(Appended::Failed(trouble)),
+            ) => self.trouble(trouble),
             (State::Rebuild, Event::Appended(Appended::Done)) => self.state = State::Load,
             (State::Claim, Event::Appended(Appended::Done)) => {
                 self.new_record = false;
@@ -155,7 +196,7 @@ impl Start {
         }
         if self.plan.running && self.history.newest_claim().is_none() {
             let reason = "the record knows nothing of the epoch that runs".to_owned();
-            return self.done(Verdict::Later { reason });
+            return self.done(Verdict::Later { reason, holder: None });
         }
         let newest = self.history.newest_claim().map(|(number, claim)| (number, claim.holder.clone()));
         if let Some((number, holder)) = newest {
@@ -169,10 +210,59 @@ impl Start {
                 return self.done(Verdict::Superseded { reason });
             }
             if !self.passed {
-                self.state = State::Look(holder);
-                return;
+                return self.look();
             }
         }
+        self.go_on_to_claim();
+    }
+
+    /// Looks who may be in the way: the pod that was promised the next epoch, then the holder of the newest one.
+    fn look(&mut self) {
+        let Some((number, claim)) = self.history.newest_claim() else { return self.pass() };
+        let (holder, own) = (claim.holder.clone(), self.plan.holder.pod.as_ref());
+        let Some(epoch) = self.history.epochs.get(&number).filter(|epoch| !epoch.taken_over) else {
+            return self.pass();
+        };
+        let heir = epoch.asked.clone().filter(|heir| own.is_none_or(|own| own.uid != heir.uid));
+        if let Some(heir) = heir.filter(|_| !self.no_heir) {
+            self.state = State::LookAtHeir(heir);
+            return;
+        }
+        // Of a process on this machine it is quickly known that it has ended; a pod may stay for long after it has.
+        if holder.pod.is_some() && epoch.is_released() {
+            return self.pass();
+        }
+        self.state = State::Look(holder);
+    }
+
+    /// Somebody else runs this cluster's JobManager.
+    fn held(&mut self, holder: Holder, why: &str) {
+        let Holder { pid, host, pod, .. } = holder;
+        let Some(held_by) = pod else {
+            let reason = format!(
+                "another savepointd run of this cluster is alive (process {pid} on {host}); waiting until it has ended"
+            );
+            return self.done(Verdict::Later { reason, holder: None });
+        };
+        let why = format!("another pod of this cluster is in the way: {why}");
+        let older = |own: &PodRef| held_by.created.zip(own.created).is_some_and(|(its, own)| its < own);
+        let own = self.plan.holder.pod.clone().filter(|own| self.plan.ask_to_hand_over && older(own));
+        let (Some(own), Some((number, _))) = (own, self.history.newest_claim()) else {
+            return self.done(Verdict::Later {
+                reason: format!("{why}; waiting until it has ended (`savepointd takeover` if it is lost for good)"),
+                holder: Some(held_by),
+            });
+        };
+        let asked = self.history.epochs.get(&number).and_then(|epoch| epoch.asked.as_ref());
+        self.state = if asked.is_some_and(|asked| asked.uid == own.uid) {
+            State::Nudge { holder: held_by, why }
+        } else {
+            State::Ask { number, holder: held_by, by: own, why }
+        };
+    }
+
+    fn pass(&mut self) {
+        self.passed = true;
         self.go_on_to_claim();
     }
 
@@ -363,20 +453,21 @@ impl Start {
     fn again(&mut self) {
         self.state = State::Load;
         self.passed = false;
+        self.no_heir = false;
         self.count_try();
     }
 
     fn count_try(&mut self) {
         self.tries += 1;
         if self.tries > TRIES {
-            self.done(Verdict::Later { reason: "others keep writing to the record".to_owned() });
+            self.done(Verdict::Later { reason: "others keep writing to the record".to_owned(), holder: None });
         }
     }
 
     fn trouble(&mut self, trouble: Trouble) {
         let Trouble { reason, passes } = trouble;
         if passes {
-            self.done(Verdict::Later { reason });
+            self.done(Verdict::Later { reason, holder: None });
         } else {
             self.refuse(reason);
         }

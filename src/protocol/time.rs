@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-/// A point on a monotonic clock with an arbitrary zero, in milliseconds.
+use serde::{Deserialize, Serialize};
+
+/// A point on the machine's monotonic clock, in milliseconds: all processes on it mean the same moment.
 ///
 /// The protocol never reads a clock: whoever drives it says what time it is, so a test can let hours pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Moment(pub u64);
 
 impl Moment {

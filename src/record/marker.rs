@@ -73,6 +73,9 @@ fn name(entry: &Entry) -> Option<String> {
         | Fact::Pinned { .. }
         | Fact::Unpinned
         | Fact::FreshAllowed
+        | Fact::HandoverAsked { .. }
+        | Fact::Left
+        | Fact::TakenOver
         | Fact::Unknown => return None,
     };
     Some(format!("{}-{kind}.json", entry.epoch))

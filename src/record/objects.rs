@@ -27,13 +27,22 @@ impl Objects {
             *known = Snapshot::default();
         }
         for number in numbers.into_iter().skip(known.numbers.len()) {
-            known.push(number, read(&self.folder.join(&name(number))).await?);
+            known.entries.push(read(&self.folder.join(&name(number))).await?);
+            known.numbers.push(number);
         }
         Ok(())
     }
 
-    pub(super) async fn create(&self, number: u64, entry: &Entry) -> Result<Append, Error> {
-        create(&self.folder.join(&name(number)), entry).await
+    pub(super) async fn append(&self, known: &mut Snapshot, entries: &[Entry]) -> Result<Append, Error> {
+        for entry in entries {
+            let number = known.numbers.last().map_or(1, |newest| newest + 1);
+            if create(&self.folder.join(&name(number)), entry).await? == Append::Conflict {
+                return Ok(Append::Conflict);
+            }
+            known.entries.push(entry.clone());
+            known.numbers.push(number);
+        }
+        Ok(Append::Done)
     }
 }
 

@@ -14,6 +14,12 @@ fn place() -> (TempDir, String) {
     (dir, url)
 }
 
+fn open(url: &str) -> Result<Record, Error> {
+    let env = [("SAVEPOINTD_RECORD".to_owned(), url.to_owned())];
+    let config = crate::config::Config::load(None, env.into_iter(), crate::config::Flags::default()).unwrap();
+    Record::open(&config.record, None)
+}
+
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
@@ -27,12 +33,12 @@ fn claim() -> Fact {
 fn what_is_not_there_is_empty_and_what_was_added_is_read_in_order() {
     let (_dir, url) = place();
     run(async {
-        let record = Record::open(&url).unwrap();
+        let record = open(&url).unwrap();
         assert!(record.load().await.unwrap().entries.is_empty());
         for epoch in 1..=12 {
             assert_eq!(record.say(epoch, claim()).await, RecordReply::Done);
         }
-        let read = Record::open(&url).unwrap().load().await.unwrap();
+        let read = open(&url).unwrap().load().await.unwrap();
         assert_eq!(read.entries.iter().map(|entry| entry.epoch).collect::<Vec<_>>(), (1..=12).collect::<Vec<_>>());
         assert_eq!(record.load().await.unwrap().entries, read.entries);
     });
@@ -42,11 +48,11 @@ fn what_is_not_there_is_empty_and_what_was_added_is_read_in_order() {
 fn of_two_that_append_after_the_same_load_one_wins() {
     let (_dir, url) = place();
     run(async {
-        let (one, other) = (Record::open(&url).unwrap(), Record::open(&url).unwrap());
+        let (one, other) = (open(&url).unwrap(), open(&url).unwrap());
         let mut seen_by_one = one.load().await.unwrap();
         let mut seen_by_other = other.load().await.unwrap();
-        assert_eq!(one.append(&mut seen_by_one, entry(1, claim())).await.unwrap(), Append::Done);
-        assert_eq!(other.append(&mut seen_by_other, entry(1, claim())).await.unwrap(), Append::Conflict);
+        assert_eq!(one.append(&mut seen_by_one, &[entry(1, claim())]).await.unwrap(), Append::Done);
+        assert_eq!(other.append(&mut seen_by_other, &[entry(1, claim())]).await.unwrap(), Append::Conflict);
         assert_eq!(other.load().await.unwrap().entries, seen_by_one.entries);
     });
 }
@@ -55,13 +61,13 @@ fn of_two_that_append_after_the_same_load_one_wins() {
 fn an_entry_whose_reply_was_lost_is_added_once() {
     let (_dir, url) = place();
     run(async {
-        let (writer, other) = (Record::open(&url).unwrap(), Record::open(&url).unwrap());
+        let (writer, other) = (open(&url).unwrap(), open(&url).unwrap());
         let entry = entry(1, claim());
         // The first write lands, its reply does not; meanwhile somebody else adds something.
-        assert_eq!(writer.append(&mut Snapshot::default(), entry.clone()).await.unwrap(), Append::Done);
-        assert_eq!(writer.append(&mut Snapshot::default(), entry.clone()).await.unwrap(), Append::Done);
+        assert_eq!(writer.append(&mut Snapshot::default(), std::slice::from_ref(&entry)).await.unwrap(), Append::Done);
+        assert_eq!(writer.append(&mut Snapshot::default(), std::slice::from_ref(&entry)).await.unwrap(), Append::Done);
         assert_eq!(other.say(0, Fact::Unpinned).await, RecordReply::Done);
-        assert_eq!(writer.add(entry).await, RecordReply::Done);
+        assert_eq!(writer.add(&[entry]).await, RecordReply::Done);
         assert_eq!(other.load().await.unwrap().entries.len(), 2);
     });
 }
@@ -70,7 +76,7 @@ fn an_entry_whose_reply_was_lost_is_added_once() {
 fn a_stale_epoch_adds_nothing_and_people_always_can() {
     let (_dir, url) = place();
     run(async {
-        let (stale, newer) = (Record::open(&url).unwrap(), Record::open(&url).unwrap());
+        let (stale, newer) = (open(&url).unwrap(), open(&url).unwrap());
         assert_eq!(stale.say(1, claim()).await, RecordReply::Done);
         assert_eq!(newer.say(2, claim()).await, RecordReply::Done);
         let reply = stale.say(1, Fact::Voided { reason: "late".to_owned() }).await;
@@ -84,19 +90,19 @@ fn a_stale_epoch_adds_nothing_and_people_always_can() {
 fn a_damaged_entry_is_an_error_that_names_it_and_no_empty_record() {
     let (dir, url) = place();
     run(async {
-        let record = Record::open(&url).unwrap();
+        let record = open(&url).unwrap();
         assert_eq!(record.say(1, claim()).await, RecordReply::Done);
         let file = dir.path().join("record/000000000001.json");
         for damage in ["", "{", "null", r#"{"version":1}"#] {
             std::fs::write(&file, damage).unwrap();
-            let error = Record::open(&url).unwrap().load().await.unwrap_err();
+            let error = open(&url).unwrap().load().await.unwrap_err();
             assert!(!error.passes());
             assert!(error.to_string().contains("000000000001.json"), "{error}");
         }
         std::fs::remove_file(&file).unwrap();
         std::fs::remove_dir(dir.path().join("record")).unwrap();
         std::fs::write(dir.path().join("record"), "").unwrap();
-        assert!(Record::open(&url).unwrap().load().await.is_err(), "a file in the directory's place");
+        assert!(open(&url).unwrap().load().await.is_err(), "a file in the directory's place");
     });
 }
 
@@ -104,7 +110,7 @@ fn a_damaged_entry_is_an_error_that_names_it_and_no_empty_record() {
 fn a_record_that_is_deleted_under_a_reader_is_read_as_gone() {
     let (dir, url) = place();
     run(async {
-        let record = Record::open(&url).unwrap();
+        let record = open(&url).unwrap();
         assert_eq!(record.say(1, claim()).await, RecordReply::Done);
         assert_eq!(record.load().await.unwrap().entries.len(), 1);
         std::fs::remove_dir_all(dir.path().join("record")).unwrap();

@@ -15,14 +15,20 @@ pub(super) async fn finish(
     finish: Finish,
     resume: Option<Attempt>,
     survive: Option<bool>,
-    (began, deadline): (Moment, Deadline),
+    (began, deadline): (Moment, watch::Receiver<Deadline>),
     clock: Clock,
     gone: watch::Receiver<bool>,
 ) -> ReleaseOrder {
     let flink = match Flink::new(&finish.flink_url) {
         Ok(flink) => flink,
         Err(error) => {
-            return ReleaseOrder { kill: false, exit: None, outcome: None, reason: report::chain(&error) };
+            return ReleaseOrder {
+                kill: false,
+                exit: None,
+                outcome: None,
+                hand_over: false,
+                reason: report::chain(&error),
+            };
         }
     };
     let job_id = resume.as_ref().map(|attempt| attempt.job_id).or(finish.job_id);
@@ -40,7 +46,7 @@ pub(super) async fn finish(
         format: finish.format,
         drain: finish.drain,
         began,
-        deadline,
+        deadline: *deadline.borrow(),
         resume,
         seed: TriggerId::seed(&finish.target),
         // What ran is not known here; taking it for granted only means to look more patiently.
@@ -58,8 +64,15 @@ pub(super) async fn finish(
         above: finish.above,
         known: Vec::new(),
         gone,
+        deadline,
     };
     let release = stop::drive(Stop::begin(plan), hands, clock, |_| {}).await;
     stop::log(&release);
-    ReleaseOrder { kill: release.kill, exit: None, outcome: Some(release.outcome), reason: release.reason }
+    ReleaseOrder {
+        kill: release.kill,
+        exit: None,
+        outcome: Some(release.outcome),
+        hand_over: false,
+        reason: release.reason,
+    }
 }

@@ -67,6 +67,7 @@ pub(super) async fn pass(options: &Options, holder: Holder) -> Passed {
 async fn try_pass(options: &Options, holder: &Holder, unanswered: &mut u32) -> Result<Passed, Closed> {
     const A_WHILE: Duration = Duration::from_secs(5);
     const SOON: Duration = Duration::from_secs(1);
+    const AT_ONCE: Duration = Duration::from_millis(300);
     let closed = |reason, pause, exit| Err(Closed { reason, pause, exit: Some(exit) });
     let setup = match learn(&options.argv) {
         Ok(setup) => setup,
@@ -76,7 +77,8 @@ async fn try_pass(options: &Options, holder: &Holder, unanswered: &mut u32) -> R
     match http::call::<ClaimReply>(&options.socket, "POST", "/v1/claim", &claim).await {
         Ok(ClaimReply::Go { argv, finish, .. }) => Ok(Passed::Go { argv, finish, claim: Box::new(claim) }),
         Ok(ClaimReply::No { decision, reason }) => closed(format!("{decision}: {reason}"), A_WHILE, Exit::Refused),
-        Ok(ClaimReply::Later { reason } | ClaimReply::Superseded { reason }) => closed(reason, SOON, Exit::Later),
+        Ok(ClaimReply::Later { reason, soon }) => closed(reason, if soon { AT_ONCE } else { SOON }, Exit::Later),
+        Ok(ClaimReply::Superseded { reason }) => closed(reason, SOON, Exit::Later),
         Err(error) => {
             *unanswered += 1;
             // An agent that starts at the same time is no news; one that never comes is.

@@ -49,7 +49,7 @@ pub(super) async fn follow(socket: PathBuf, claim: ClaimRequest, epoch: u64, new
                 return;
             }
             // What can't be read now is no reason to end what runs.
-            Ok(ClaimReply::No { reason, .. } | ClaimReply::Later { reason }) => {
+            Ok(ClaimReply::No { reason, .. } | ClaimReply::Later { reason, .. }) => {
                 if said != reason {
                     tracing::warn!(reason, "the new agent can't take up this epoch yet");
                     said = reason;

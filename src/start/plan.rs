@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::{Config, JobIdPolicy, OnBroken, OnNoState};
+use crate::config::{Config, Handover, JobIdPolicy, OnBroken, OnNoState};
 use crate::flink::setup::{Mode, Setup};
 use crate::protocol::choose::Policy;
 use crate::protocol::entry::{Directories, Holder};
@@ -34,6 +34,7 @@ pub fn of(
         new_record_id: random::id(),
         only_plan: false,
         running: false,
+        ask_to_hand_over: config.handover == Handover::Request,
     }
 }
 

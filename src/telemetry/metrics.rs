@@ -28,13 +28,12 @@ impl std::fmt::Debug for Metrics {
 impl Metrics {
     /// Begins to collect.
     #[must_use]
-    pub fn install(cluster: &str) -> Self {
+    pub fn install() -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         // Fails only if this process has a recorder already, and then that one goes on.
         let _ = metrics::set_global_recorder(recorder);
         describe_gauge!("savepointd_info", "Always 1; the labels tell version and cluster");
-        gauge!("savepointd_info", "version" => env!("CARGO_PKG_VERSION"), "cluster" => cluster.to_owned()).set(1.0);
         describe_gauge!("savepointd_epoch", "The epoch that was claimed last; 0 before the first");
         gauge!("savepointd_epoch").set(0.0);
         describe_gauge!("savepointd_flink_up", "Whether Flink's REST API answered the last request");
@@ -59,6 +58,11 @@ impl Metrics {
         gauge!("savepointd_last_stop_timestamp_seconds").set(0.0);
         gauge!("savepointd_last_stop_duration_seconds").set(0.0);
         Self { handle }
+    }
+
+    /// The cluster's id is known.
+    pub fn cluster(&self, id: &str) {
+        gauge!("savepointd_info", "version" => env!("CARGO_PKG_VERSION"), "cluster" => id.to_owned()).set(1.0);
     }
 
     /// The text that Prometheus scrapes.

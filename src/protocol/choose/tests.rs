@@ -196,6 +196,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
             boot_id: "boot".into(),
             pid: 1,
             started: 1,
+            pod: None,
         };
         // An epoch of which only storage tells has no facts.
         if past.number < number && !past.facts.is_empty() {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::super::choose::{Candidate, Decision, Policy};
-use super::super::entry::{Directories, Entry, Fact, Holder};
+use super::super::entry::{Directories, Entry, Fact, Holder, PodRef};
 use super::super::id::{Id, JobId};
 use super::super::point::{Found, PointRef};
 use super::super::stop::Search;
@@ -31,6 +31,8 @@ pub struct Plan {
     pub only_plan: bool,
     /// Whether this process runs a JobManager already and only its agent has to find its place again.
     pub running: bool,
+    /// Whether a holder in an older pod is asked to stop and hand over.
+    pub ask_to_hand_over: bool,
 }
 
 /// Whose job ids a start uses.
@@ -49,8 +51,12 @@ pub enum JobIds {
 pub enum Effect {
     /// Read record and markers. Answer: [`Event::Loaded`].
     Load,
-    /// Tell whether that process still lives. Answer: [`Event::Liveness`].
+    /// Tell whether that process, or its pod, still lives. Answer: [`Event::Liveness`].
     Look(Holder),
+    /// Tell whether that pod, which was promised the next epoch, still lives. Answer: [`Event::Liveness`].
+    LookAt(PodRef),
+    /// Let that pod's agent know that the record has something for it. Answer: [`Event::Nudged`].
+    Nudge(PodRef),
     /// Add these facts to the record, if nobody has added any since it was read. Answer: [`Event::Appended`].
     Append {
         /// In whose name.
@@ -84,7 +90,9 @@ pub enum Event {
     /// Record and markers.
     Loaded(Result<Loaded, Trouble>),
     /// Whether the holder lives.
-    Liveness(bool),
+    Liveness(Liveness),
+    /// The other agent was told, or could not be: it looks by itself, less often.
+    Nudged,
     /// Whether the facts were added.
     Appended(Appended),
     /// What the directories hold.
@@ -93,6 +101,17 @@ pub enum Event {
     Verified(Search),
     /// Whether the marker is durable.
     Marked(Result<(), Trouble>),
+}
+
+/// What is known of a holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Liveness {
+    /// It is gone for certain.
+    Gone,
+    /// It lives, or may; the text says what is known.
+    Alive(String),
+    /// Nobody can tell now.
+    Unknown(Trouble),
 }
 
 /// Record and markers, as read.
@@ -142,6 +161,8 @@ pub enum Verdict {
     Later {
         /// Why.
         reason: String,
+        /// The pod whose end is waited for, where that is the reason.
+        holder: Option<PodRef>,
     },
     /// The process that asks runs a JobManager whose epoch is over: a newer one has begun.
     Superseded {

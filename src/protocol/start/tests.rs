@@ -2,6 +2,7 @@
 //! marker that keeps what it has, storage that holds what Flink wrote.
 
 mod kills;
+mod pods;
 mod scenarios;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ fn incarnation(n: u8) -> Holder {
         boot_id: "boot".into(),
         pid: n.into(),
         started: 1,
+        pod: None,
     }
 }
 
@@ -46,6 +48,7 @@ fn plan(who: u8) -> Plan {
         new_record_id: Id::from_bytes([0xe0 | who; 16]),
         only_plan: false,
         running: false,
+        ask_to_hand_over: false,
     }
 }
 
@@ -60,6 +63,10 @@ struct World {
     marker: Vec<Entry>,
     storage: Vec<Found>,
     alive: BTreeSet<Id>,
+    /// The pods that are there, by UID.
+    pods: BTreeSet<String>,
+    /// The pods whose agents were told to look at the record.
+    nudged: Vec<String>,
     writes: u64,
 }
 
@@ -125,7 +132,15 @@ impl Process {
                 let some = |entries: &Vec<Entry>| (!entries.is_empty()).then(|| entries.clone());
                 Event::Loaded(Ok(Loaded { record: some(&world.record), marker: some(&world.marker) }))
             }
-            Effect::Look(holder) => Event::Liveness(world.alive.contains(&holder.incarnation)),
+            Effect::Look(Holder { pod: Some(pod), .. }) | Effect::LookAt(pod) => Event::Liveness(world.pod(pod)),
+            Effect::Look(holder) if world.alive.contains(&holder.incarnation) => {
+                Event::Liveness(Liveness::Alive(format!("process {}", holder.pid)))
+            }
+            Effect::Look(_) => Event::Liveness(Liveness::Gone),
+            Effect::Nudge(pod) => {
+                world.nudged.push(pod.uid.clone());
+                Event::Nudged
+            }
             Effect::Append { epoch, facts } => {
                 let entries = facts.iter().map(|fact| world.entry(*epoch, fact.clone())).collect();
                 Event::Appended(self.append(world, entries, mishap))
@@ -202,6 +217,10 @@ impl World {
                 Search::Found(Secured { point, job_id, bytes: None, completed_at: None })
             }
         }
+    }
+
+    fn pod(&self, pod: &PodRef) -> Liveness {
+        if self.pods.contains(&pod.uid) { Liveness::Alive(format!("pod {}", pod.name)) } else { Liveness::Gone }
     }
 
     fn store(&mut self, epoch: u64, id: u64, metadata: Metadata) {

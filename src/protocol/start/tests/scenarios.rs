@@ -47,7 +47,7 @@ fn a_living_holder_is_waited_for() {
     world.alive.insert(incarnation(2).incarnation);
     let before = world.clone();
     let verdict = Process::new(plan(3)).finish(&mut world);
-    assert!(matches!(&verdict, Verdict::Later { reason } if reason.contains("pod-2")), "{verdict:?}");
+    assert!(matches!(&verdict, Verdict::Later { reason, .. } if reason.contains("pod-2")), "{verdict:?}");
     assert_eq!(world, before);
     world.alive.clear();
     assert_eq!(world.starts(3).epoch, 3);
@@ -63,7 +63,7 @@ fn a_holder_that_appears_after_the_look_is_seen_by_the_conflict() {
     let other = world.starts(4);
     world.alive.insert(incarnation(4).incarnation);
     let verdict = slow.finish(&mut world);
-    assert!(matches!(&verdict, Verdict::Later { reason } if reason.contains("pod-4")), "{verdict:?}");
+    assert!(matches!(&verdict, Verdict::Later { reason, .. } if reason.contains("pod-4")), "{verdict:?}");
     assert_eq!(other.epoch, 3);
 }
 
@@ -169,7 +169,7 @@ fn a_storm_of_conflicts_ends_in_patience_and_not_in_a_start() {
         process.step(&mut world, if writes { Mishap::Overtaken } else { Mishap::Nothing });
         process.wants().err()
     });
-    assert!(matches!(&verdict, Some(Verdict::Later { reason }) if reason.contains("keep writing")), "{verdict:?}");
+    assert!(matches!(&verdict, Some(Verdict::Later { reason, .. }) if reason.contains("keep writing")), "{verdict:?}");
     // A few are no storm.
     for storms in 0..usize::try_from(TRIES).unwrap() {
         let (mut world, mut process, mut left) = (lived(), Process::new(plan(3)), storms);
@@ -189,7 +189,8 @@ fn trouble_that_passes_is_waited_for_and_other_trouble_is_refused() {
         let trouble = || Trouble { reason: "denied".into(), passes };
         let troubled = |effect: &Effect| match effect {
             Effect::Load => Event::Loaded(Err(trouble())),
-            Effect::Look(_) => Event::Liveness(true),
+            Effect::Look(_) | Effect::LookAt(_) => Event::Liveness(Liveness::Unknown(trouble())),
+            Effect::Nudge(_) => Event::Nudged,
             Effect::Append { .. } | Effect::Rebuild => Event::Appended(Appended::Failed(trouble())),
             Effect::List { .. } => Event::Listed(Err(trouble())),
             Effect::Verify(_) => Event::Verified(Search::Unreadable("denied".into())),
@@ -200,7 +201,7 @@ fn trouble_that_passes_is_waited_for_and_other_trouble_is_refused() {
             (0..steps).for_each(|_| process.step(&mut world, Mishap::Nothing));
             let Ok(effect) = process.wants() else { break };
             process.start.on(troubled(&effect));
-            let later = passes || matches!(effect, Effect::Look(_) | Effect::Verify(_));
+            let later = passes || matches!(effect, Effect::Verify(_));
             match process.wants() {
                 Err(Verdict::Later { .. }) => assert!(later, "{effect:?}"),
                 Err(Verdict::No { decision: Decision::Refuse, reason, .. }) => assert!(!later && reason == "denied"),

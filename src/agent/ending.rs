@@ -1,0 +1,105 @@
+//! What the own pod says of its end: the deadline of a stop, and whether one is due that nobody has asked for.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Agent;
+use super::session::Session;
+use crate::kubernetes::Kubernetes;
+use crate::protocol::grace::{self, Cause, Sight};
+use crate::protocol::history::History;
+use crate::protocol::time::{Deadline, Moment};
+use crate::{random, report};
+
+/// How soon the API server is asked again while it does not say when the pod ends.
+const AGAIN: Duration = Duration::from_millis(500);
+/// How often an agent that may be asked to hand over looks for that by itself.
+const SELDOM: Duration = Duration::from_secs(60);
+
+impl Agent {
+    /// Reads from the pod when its containers are killed, and moves the stop's deadline. Until it is known, the configured
+    /// grace counts.
+    pub(super) async fn read_deadline(&self, session: &Session, began: Moment, deadline: &watch::Sender<Deadline>) {
+        let Some(kubernetes) = &self.kubernetes else { return };
+        let (asked_at, (sight, cause)) = self.own_end(kubernetes).await;
+        let grace = grace::after_first_sign(&sight, began, asked_at, self.config.stop.grace);
+        let moved = Deadline::after(began, grace, self.config.stop.reserve);
+        tracing::info!(epoch = session.epoch(), ?grace, cause = %cause, "the pod tells when it ends");
+        *session.cause.borrow_mut() = Some(cause);
+        deadline.send_replace(moved);
+        self.order(session.epoch(), |orders| orders.kill_at = Some(moved.at));
+    }
+
+    /// Asks until the API server answers.
+    async fn own_end(&self, kubernetes: &Kubernetes) -> (Moment, (Sight, Cause)) {
+        let mut said = false;
+        loop {
+            let asked_at = self.clock.now();
+            match kubernetes.own_end().await {
+                Ok(end) => return (asked_at, end),
+                Err(_) if said => {}
+                Err(error) => {
+                    said = true;
+                    let grace = self.config.stop.grace;
+                    tracing::warn!(
+                        error = report::chain(&error),
+                        ?grace,
+                        "the pod does not tell when it ends; going by stop.grace"
+                    );
+                }
+            }
+            tokio::time::sleep(random::jitter(AGAIN)).await;
+        }
+    }
+
+    /// Somebody on the network has reason to think that this pod is being ended, or asked to hand over. What is true is
+    /// read from pod and record; the word of whoever asked counts for nothing.
+    pub(super) async fn look(self: &Rc<Self>) {
+        let (Some(kubernetes), Some(session)) = (&self.kubernetes, self.served()) else { return };
+        let began = self.clock.now();
+        if !session.stopping.get() || session.handing_over.get() {
+            match kubernetes.own_end().await {
+                Ok((Sight::Present { deletion: None, .. }, _)) => {}
+                Ok(_) => return self.begin_stop(&session, began),
+                Err(error) => tracing::warn!(error = report::chain(&error), "the pod can't be looked at"),
+            }
+        }
+        self.look_for_an_heir(&session).await;
+    }
+
+    /// Whether a newer pod asks for the JobManager.
+    async fn look_for_an_heir(self: &Rc<Self>, session: &Rc<Session>) {
+        if session.stopping.get() || !session.started.get() {
+            return;
+        }
+        let snapshot = match self.record.load().await {
+            Ok(snapshot) => snapshot,
+            Err(error) => return tracing::warn!(error = report::chain(&error), "the record can't be looked at"),
+        };
+        let history = History::read(&snapshot.entries);
+        let asked = history.epochs.get(&session.epoch()).and_then(|epoch| epoch.asked.clone());
+        let Some(heir) = asked.filter(|heir| session.turned_down.borrow().as_ref() != Some(&heir.uid)) else { return };
+        tracing::info!(epoch = session.epoch(), pod = heir.name, "a newer pod asks to take over");
+        self.begin_handover(session, heir);
+    }
+
+    /// Where a newer pod may ask, this one looks now and then, should nobody be able to reach it.
+    pub(super) async fn look_now_and_then(self: &Rc<Self>) {
+        if self.kubernetes.is_none() || self.config.handover != crate::config::Handover::Request {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(SELDOM + random::jitter(SELDOM / 10)).await;
+            if let Some(session) = self.served() {
+                self.look_for_an_heir(&session).await;
+            }
+        }
+    }
+
+    /// The session whose JobManager runs.
+    pub(super) fn served(&self) -> Option<Rc<Session>> {
+        self.session.borrow().clone().filter(|session| !session.is_over())
+    }
+}

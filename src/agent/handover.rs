@@ -1,0 +1,54 @@
+//! Handing the job over to a newer pod that asked for it: a stop with savepoint of a JobManager that nobody ends.
+//!
+//! There is no deadline, and nothing is forced: if the savepoint fails, the job goes on here and the other pod waits on.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::Agent;
+use super::session::Session;
+use crate::kubernetes::Severity;
+use crate::protocol::entry::PodRef;
+use crate::protocol::outcome::StopOutcome;
+use crate::protocol::stop::Release;
+
+/// A savepoint that takes longer than this is given up, unless the pod is ended before.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+impl Agent {
+    pub(super) fn begin_handover(self: &Rc<Self>, session: &Rc<Session>, heir: PodRef) {
+        if session.stopping.get() || session.void.get() {
+            return;
+        }
+        session.handing_over.set(true);
+        self.event(
+            Severity::Normal,
+            "HandingOver",
+            format!("pod {} asks to take over epoch {}", heir.name, session.epoch()),
+        );
+        *session.turned_down.borrow_mut() = Some(heir.uid);
+        self.begin_stop_until(session, self.clock.now(), PATIENCE);
+    }
+
+    /// Whether a stop that began as a handover, and was not overtaken by the pod's own end, leaves the job where it is.
+    pub(super) fn keeps_the_job(self: &Rc<Self>, session: &Rc<Session>, release: &Release) -> bool {
+        if !session.handing_over.get()
+            || matches!(release.outcome, StopOutcome::Savepoint | StopOutcome::Unchanged | StopOutcome::Ended)
+            || session.is_over()
+        {
+            return false;
+        }
+        tracing::warn!(reason = release.reason, "not handed over; the job goes on here");
+        let reason = format!("the job goes on in this pod: {}", release.reason);
+        self.event(Severity::Warning, "HandoverFailed", reason);
+        session.handing_over.set(false);
+        session.stopping.set(false);
+        self.order(session.epoch(), |orders| {
+            orders.stopping = false;
+            orders.attempt = None;
+        });
+        session.started.set(false);
+        self.started(session);
+        true
+    }
+}

@@ -1,0 +1,118 @@
+//! What a bounded record keeps: pure, from the entries alone.
+//!
+//! What goes is known elsewhere: points lie in storage, and the marker has every claim, base and end. Never dropped: the
+//! record's first entry, the newest epochs, the epochs and points that these restored from, what a person asked for and
+//! has not got yet.
+
+use std::collections::BTreeSet;
+
+use crate::protocol::entry::{Entry, Fact};
+use crate::protocol::history::History;
+
+/// A record larger than this is compacted: half of the mebibyte that a ConfigMap may hold.
+pub(super) const FULL: usize = 512 * 1024;
+/// How large it may be afterwards, where that is possible, so that it is not compacted again with the next entry.
+const AIM: usize = FULL / 2;
+/// So many of the newest epochs are kept whole.
+const EPOCHS: usize = 10;
+
+/// Which entries to keep; `sizes` are those of the entries, in bytes.
+pub(super) fn compact(entries: &[Entry], sizes: &[usize]) -> Vec<bool> {
+    let history = History::read(entries);
+    let newest: BTreeSet<u64> = history.epochs.keys().rev().take(EPOCHS).copied().collect();
+    let based: BTreeSet<&str> = newest
+        .iter()
+        .filter_map(|number| history.epochs.get(number)?.based.as_ref()?.base.as_ref())
+        .map(|base| base.path.as_str())
+        .chain(history.request.as_ref().and_then(|request| request.pin.as_deref()))
+        .collect();
+    let must_stay = |entry: &Entry| match &entry.fact {
+        Fact::Created { .. } => true,
+        Fact::Saved(saved) => newest.contains(&entry.epoch) || based.contains(saved.point.path.as_str()),
+        Fact::Pinned { .. } | Fact::FreshAllowed | Fact::Unpinned => {
+            history.request.as_ref().is_some_and(|request| request.id == entry.write_id)
+        }
+        _ => newest.contains(&entry.epoch),
+    };
+    let mut keep: Vec<bool> = entries.iter().map(must_stay).collect();
+    let mut size: usize = sizes.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(size, _)| *size).sum();
+    // Points of older epochs as far back as there is room: they are the history that people look at.
+    let points = entries.iter().enumerate().rev().filter(|(_, entry)| matches!(entry.fact, Fact::Saved(_)));
+    for (index, _) in points {
+        let (Some(keep), Some(more)) = (keep.get_mut(index), sizes.get(index)) else { continue };
+        if !*keep && size + more <= AIM {
+            *keep = true;
+            size += more;
+        }
+    }
+    keep
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::protocol::entry::{Based, Saved};
+    use crate::protocol::id::JobId;
+    use crate::protocol::point::{Kind, PointRef};
+    use crate::record::entry;
+
+    fn path(epoch: u64) -> String {
+        format!("s3://flink/savepoints/orders/{epoch}/savepoint-1")
+    }
+
+    fn based(epoch: u64, on: Option<u64>) -> Entry {
+        let base = on.map(|on| PointRef { path: path(on), checkpoint_id: Some(on), epoch: Some(on) });
+        let reason = "newest".to_owned();
+        entry(epoch, Fact::Based(Based { base, explicit: None, consumed: None, seen: Vec::new(), reason }))
+    }
+
+    fn saved(epoch: u64) -> Entry {
+        entry(
+            epoch,
+            Fact::Saved(Saved {
+                job_id: JobId::derived("orders", epoch),
+                point: PointRef { path: path(epoch), checkpoint_id: Some(epoch), epoch: Some(epoch) },
+                kind: Kind::Final,
+                format: None,
+                completed_at: Timestamp::UNIX_EPOCH,
+                bytes: None,
+                duration_ms: None,
+            }),
+        )
+    }
+
+    #[test]
+    fn what_is_new_pinned_or_referenced_stays_and_the_rest_makes_room() {
+        let created = entry(1, Fact::Created { cluster: "orders".to_owned(), record_id: crate::random::id() });
+        let pin = entry(0, Fact::Pinned { path: path(3) });
+        let old_pin = entry(0, Fact::Pinned { path: path(2) });
+        let mut entries = vec![created.clone(), old_pin.clone()];
+        for epoch in 1..=2_000_u64 {
+            // The newest one went back to the point of epoch 5.
+            let on = if epoch == 2_000 { Some(5) } else { epoch.checked_sub(1).filter(|on| *on > 0) };
+            entries.push(based(epoch, on));
+            entries.push(saved(epoch));
+        }
+        entries.push(pin.clone());
+        let sizes: Vec<usize> = entries.iter().map(|entry| serde_json::to_string(entry).unwrap().len() + 1).collect();
+        assert!(sizes.iter().sum::<usize>() > FULL);
+        let keep = compact(&entries, &sizes);
+        let kept: Vec<&Entry> = entries.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(entry, _)| entry).collect();
+        let left: usize = sizes.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(size, _)| *size).sum();
+        assert!(left <= AIM, "{left}");
+        assert!(kept.contains(&&created) && kept.contains(&&pin) && !kept.contains(&&old_pin));
+
+        let (before, after) = (History::read(&entries), History::read(kept));
+        assert_eq!(after.record_id, before.record_id);
+        assert_eq!(after.request, before.request);
+        assert_eq!(after.highest_epoch(), before.highest_epoch());
+        for epoch in 1_991..=2_000 {
+            assert_eq!(after.epochs[&epoch], before.epochs[&epoch]);
+        }
+        let points: BTreeSet<u64> = after.saved().map(|(epoch, _)| epoch).collect();
+        assert!([3, 5, 1_990].iter().all(|epoch| points.contains(epoch)), "{points:?}");
+        assert!(!points.contains(&4));
+    }
+}
