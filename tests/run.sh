@@ -27,6 +27,24 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 export PATH=$cache/tools/bin:$PATH
 step() { printf '\n== %s (%s)\n' "$1" "$(date +%T)"; }
 
+node=no
+if [ "$size" = bench ]; then
+    :
+elif tests/node/check.sh; then
+    node=yes
+    # Where Kubernetes has to be built first, that takes longer than all the rest: it goes on beside it.
+    programs_log=$(mktemp)
+    set -m
+    tests/node/programs.sh >"$programs_log" 2>&1 &
+    programs=$!
+    set +m
+    trap 'kill -- -$programs 2>/dev/null || true; rm -f "$programs_log"' EXIT
+elif [ "${CI:-}" = true ]; then
+    exit 69
+else
+    echo "Tests on a Kubernetes node are left out."
+fi
+
 step "static binary"
 cargo static
 binary=$CARGO_TARGET_DIR/release/savepointd
@@ -36,6 +54,8 @@ if [ "$size" = bench ]; then
     exit
 fi
 tests/static.sh "$binary"
+step "image"
+tests/image.sh "$binary"
 
 install_tool cargo-nextest 0.9.151
 install_tool cargo-deny 0.20.2
@@ -52,5 +72,15 @@ step "Flink"
 for version in 1.15.4 1.20.5 2.3.0; do
     tests/flink/job.sh "$version"
 done
+if [ $node = yes ]; then
+    step "Kubernetes node"
+    wait "$programs" || { cat "$programs_log" >&2; exit 1; }
+    # One for each checkout, so that two of them can be tested at the same time.
+    SPTEST_NODE=$cache/node/run-$(printf %s "$PWD" | cksum | cut -d' ' -f1)
+    export SPTEST_NODE
+    images=$(tests/node/images.sh)
+    # shellcheck disable=SC2086 # no blanks in them
+    tests/node/node.sh up --parent $$ $images
+fi
 step "tests"
 SPTEST_CYCLES=$cycles cargo nextest run --locked ${ignored[@]+"${ignored[@]}"}

@@ -107,9 +107,9 @@ case $1 in
             start) start "$2" ;;
             pause) send STOP "$2" ;;
             resume) send CONT "$2" ;;
-            kill) end KILL "$2" ;;
+            kill) end "$2" ;;
             restart)
-                end TERM "$2"
+                stop "$2"
                 start "$2"
                 ;;
         esac

@@ -58,7 +58,7 @@ sweep() {
         [ "$SECONDS" -lt "$deadline" ] || die "cgroups can't be removed: ${directories[*]}"
         sleep 0.1
     done
-    rm -rf "$run/podlogs" "$run/ready" "$run/pid" "$run/loaded"
+    rm -rf "$run/podlogs" "$run/ready" "$run/pid" "$run/supervisor" "$run/loaded"
 }
 
 # Keeps the node up until it is told to end, until the node's first process ends, or until the parent does.
@@ -112,14 +112,15 @@ up() { # [--parent PID] [IMAGE.tar...]
     fi
     [ $# -eq 0 ] || mapfile -t images < <(realpath -e "$@")
     tests/node/check.sh
-    mkdir -p "$state" "$log" "$data"
-    # Containers of any user may write there.
-    chmod 1777 "$data"
+    [ -e "$bin/kubelet" ] || die "tests/node/programs.sh has to be run first" 69
+    mkdir -p "$state"
     exec 8>"$run/up"
     flock 8
     if ! is_up; then
-        rm -rf "$run/ready" "${log:?}"/* "$run/podlogs"
-        mkdir -p "$run/podlogs" "$log/pods"
+        rm -rf "$run/ready" "$log" "$data" "$run/podlogs"
+        mkdir -p "$run/podlogs" "$log/pods" "$data"
+        # Containers of any user may write there.
+        chmod 1777 "$data"
         setsid "$me" supervise "$parent" >"$log/node.log" 2>&1 </dev/null 8>&- &
         supervisor=$!
     fi
@@ -144,7 +145,7 @@ down() {
     if is_up; then
         kill "$(cat "$run/supervisor")"
     fi
-    flock --wait 60 9 || die "it does not end: process $(cat "$run/supervisor")"
+    flock --wait 60 9 || die "it does not end; see $log/node.log"
     sweep
 }
 

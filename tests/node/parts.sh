@@ -54,7 +54,7 @@ pid_of() { cat "$state/pids/$1" 2>/dev/null; }
 
 alive() { # PART
     local pid
-    pid=$(pid_of "$1") && [ -e "/proc/$pid" ] && ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null
+    pid=$(pid_of "$1") && grep -qs '^State:[[:space:]]*[^XZ]' "/proc/$pid/status"
 }
 gone() { ! alive "$1"; }
 
@@ -87,8 +87,16 @@ send() { # SIGNAL PART
     kill -s "$1" "$pid" || die "$2 does not run"
 }
 
-end() { # SIGNAL PART
-    alive "$2" || return 0
-    send "$1" "$2"
-    within 30 "the end of $2" gone "$2"
+stop() { # PART      SIGKILL for one that takes its time: an API server waits a minute for those who watch
+    local deadline=$((SECONDS + 5))
+    alive "$1" || return 0
+    send TERM "$1"
+    while alive "$1" && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.1; done
+    end "$1"
+}
+
+end() { # PART
+    # It may have ended by itself just now.
+    ! alive "$1" || kill -9 "$(pid_of "$1")" 2>/dev/null || true
+    within 30 "the end of $1" gone "$1"
 }
