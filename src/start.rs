@@ -157,7 +157,7 @@ impl Hands {
 }
 
 /// Has another pod's agent look at the record. It acts on what it reads there, not on this.
-async fn nudge(pod: &PodRef) {
+pub async fn nudge(pod: &PodRef) {
     const PATIENCE: Duration = Duration::from_secs(1);
     let Some(address) = &pod.address else { return };
     let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();

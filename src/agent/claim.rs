@@ -139,6 +139,9 @@ impl Agent {
         let snapshot = self.record.load().await.map_err(|error| report::chain(&error))?;
         let history = History::read(&snapshot.entries);
         let epoch = history.epochs.get(&go.epoch);
+        if !go.resumed {
+            Self::tell_whoever_was_overtaken(&history, &go);
+        }
         let known = epoch.iter().flat_map(|epoch| &epoch.saved).map(|saved| saved.point.path.clone()).collect();
         let attempt = epoch.filter(|epoch| epoch.stopped.is_none()).and_then(|epoch| epoch.attempt.clone());
         let flink = Flink::new(&finish.flink_url).map_err(|error| report::chain(&error))?;
@@ -154,6 +157,17 @@ impl Agent {
             session.ran.set(true);
         }
         Ok(session)
+    }
+
+    /// Whoever held the epoch before and was not seen to end it may be cut off, and still run its JobManager.
+    fn tell_whoever_was_overtaken(history: &History, go: &Go) {
+        let before = history.epochs.range(..go.epoch).rev().find_map(|(_, epoch)| Some((epoch, epoch.claim.as_ref()?)));
+        let Some((_, claim)) = before.filter(|(epoch, _)| !epoch.is_released()) else { return };
+        let now = history.epochs.get(&go.epoch).and_then(|epoch| epoch.claim.as_ref()?.holder.pod.as_ref());
+        let Some(pod) = claim.holder.pod.clone().filter(|pod| now.is_some_and(|now| now.uid != pod.uid)) else {
+            return;
+        };
+        tokio::task::spawn_local(async move { start::nudge(&pod).await });
     }
 
     fn begin_session(self: &Rc<Self>, session: Session, running: bool) {

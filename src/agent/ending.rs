@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::Agent;
 use super::session::Session;
+use crate::exit::Exit;
 use crate::kubernetes::Kubernetes;
 use crate::protocol::grace::{self, Cause, Sight};
 use crate::protocol::history::History;
@@ -66,11 +67,11 @@ impl Agent {
                 Err(error) => tracing::warn!(error = report::chain(&error), "the pod can't be looked at"),
             }
         }
-        self.look_for_an_heir(&session).await;
+        self.look_at_the_record(&session).await;
     }
 
-    /// Whether a newer pod asks for the JobManager.
-    async fn look_for_an_heir(self: &Rc<Self>, session: &Rc<Session>) {
+    /// Whether a newer pod asks for the JobManager, or another one has taken it over already.
+    async fn look_at_the_record(self: &Rc<Self>, session: &Rc<Session>) {
         if session.stopping.get() || !session.started.get() {
             return;
         }
@@ -79,6 +80,11 @@ impl Agent {
             Err(error) => return tracing::warn!(error = report::chain(&error), "the record can't be looked at"),
         };
         let history = History::read(&snapshot.entries);
+        if let Some((newest, claim)) = history.newest_claim().filter(|(newest, _)| *newest > session.epoch()) {
+            let reason = format!("epoch {newest} has begun on {}", claim.holder.host);
+            tracing::error!(epoch = session.epoch(), reason, "this JobManager is a zombie; killing it");
+            return self.release(session, &reason, Exit::Later, true);
+        }
         let asked = history.epochs.get(&session.epoch()).and_then(|epoch| epoch.asked.clone());
         let Some(heir) = asked.filter(|heir| session.turned_down.borrow().as_ref() != Some(&heir.uid)) else { return };
         tracing::info!(epoch = session.epoch(), pod = heir.name, "a newer pod asks to take over");
@@ -93,7 +99,7 @@ impl Agent {
         loop {
             tokio::time::sleep(SELDOM + random::jitter(SELDOM / 10)).await;
             if let Some(session) = self.served() {
-                self.look_for_an_heir(&session).await;
+                self.look_at_the_record(&session).await;
             }
         }
     }

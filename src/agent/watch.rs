@@ -174,7 +174,7 @@ impl Agent {
         }
     }
 
-    fn release(&self, session: &Session, reason: &str, exit: Exit, kill: bool) {
+    pub(super) fn release(&self, session: &Session, reason: &str, exit: Exit, kill: bool) {
         self.order(session.epoch(), |orders| {
             orders.release.get_or_insert_with(|| ReleaseOrder {
                 kill,
