@@ -4,6 +4,7 @@
 #![allow(clippy::format_collect, clippy::format_push_string, clippy::option_option, reason = "short beats fast here")]
 
 pub mod fake_flink;
+pub mod fake_kubernetes;
 pub mod flink;
 pub mod http;
 pub mod process;
