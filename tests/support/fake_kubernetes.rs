@@ -1,5 +1,5 @@
-//! A scripted Kubernetes API server on the wire: ConfigMaps, pods, namespaces and Events in memory, answers that look like the
-//! real one's, its clock and every fault in the test's hands.
+//! A scripted Kubernetes API server on the wire: a `ConfigMap`, pods, namespaces and Events in memory, answers that look like
+//! the real one's, its clock and every fault in the test's hands.
 
 mod objects;
 mod status;
@@ -212,6 +212,11 @@ impl FakeKubernetes {
         self.change("pods", name, change);
     }
 
+    /// How many pods there are.
+    pub fn count_pods(&self) -> usize {
+        self.shared.state().objects.count("pods")
+    }
+
     /// The Events that were created, oldest first.
     pub fn events(&self) -> Vec<Value> {
         let created = |request: &Request| request.verb == "create" && request.resource == "events";
@@ -281,7 +286,7 @@ impl State {
         let object = || serde_json::from_str::<Value>(&request.body);
         match (*verb, resource.as_str(), name) {
             ("get", "configmaps" | "pods" | "namespaces", Some(name)) => match self.objects.get(&key(name)) {
-                Some(object) => Answer::json(200, object),
+                Some(object) => Answer::json(200, &object),
                 None => Answer::not_found(resource, name),
             },
             ("create", "configmaps" | "events", None) => {
@@ -289,11 +294,11 @@ impl State {
                 let now = self.now();
                 self.objects
                     .create(resource, namespace, object, now)
-                    .map_or_else(|no| *no, |made| Answer::json(201, made))
+                    .map_or_else(|no| *no, |made| Answer::json(201, &made))
             }
             ("update", "configmaps", Some(name)) => {
                 let Ok(object) = object() else { return Answer::bad_request() };
-                self.objects.replace(&key(name), object).map_or_else(|no| *no, |new| Answer::json(200, new))
+                self.objects.replace(&key(name), object).map_or_else(|no| *no, |new| Answer::json(200, &new))
             }
             _ => Answer::method_not_allowed(),
         }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::support::eventually;
 use crate::support::fake_flink::{FakeFlink, Started, url};
+use crate::support::fake_kubernetes::{FakeKubernetes, NAMESPACE};
 use crate::support::process::{Process, binary};
 
 /// Longer than anything takes, on a busy machine too.
@@ -21,6 +22,8 @@ pub const LONG: Duration = Duration::from_secs(40);
 pub struct World {
     pub dir: tempfile::TempDir,
     pub flink: FakeFlink,
+    /// Where the record is a ConfigMap.
+    kubernetes: Option<FakeKubernetes>,
     runs: Cell<u32>,
 }
 
@@ -92,9 +95,22 @@ impl World {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
         let flink = FakeFlink::start(dir.path().join("fake/starts"), dir.path().join("checkpoints"));
-        let world = Self { dir, flink, runs: Cell::new(0) };
+        let world = Self { dir, flink, kubernetes: None, runs: Cell::new(0) };
         world.configure(&[]);
         world
+    }
+
+    /// With the record in ConfigMap `orders` of a scripted API server.
+    pub fn in_kubernetes() -> Self {
+        let kubernetes = FakeKubernetes::start();
+        let world = Self { kubernetes: Some(kubernetes), ..Self::new() };
+        world.api().kubeconfig(&world.path("kubeconfig"));
+        world
+    }
+
+    /// The API server.
+    pub fn api(&self) -> &FakeKubernetes {
+        self.kubernetes.as_ref().expect("a world in Kubernetes")
     }
 
     /// Writes Flink's own configuration, with these lines besides.
@@ -148,11 +164,16 @@ impl World {
             }
         }
         let run = self.runs.get();
+        let record = match &self.kubernetes {
+            Some(_) => format!("configmap://{NAMESPACE}/orders"),
+            None => url(&self.record()),
+        };
         command
             .env_remove("KUBERNETES_SERVICE_HOST")
+            .env("KUBECONFIG", self.path("kubeconfig"))
             .env("FLINK_CONF_DIR", self.path("conf"))
             .env("FAKE_DIR", self.path("fake"))
-            .env("SAVEPOINTD_RECORD", url(&self.record()))
+            .env("SAVEPOINTD_RECORD", record)
             .env("SAVEPOINTD_CLUSTER__ID", "orders")
             .env("SAVEPOINTD_SOCKET", self.socket(run))
             .env("SAVEPOINTD_CONTROL_SOCKET", self.control_socket(run))
@@ -285,13 +306,27 @@ impl World {
 
     /// Whether the record has a fact of this kind in this epoch.
     pub fn recorded(&self, epoch: u64, what: &str) -> Option<Value> {
-        let mut names: Vec<PathBuf> = fs::read_dir(self.record()).ok()?.map(|one| one.unwrap().path()).collect();
-        // Drafts, which a writer that is killed leaves behind, are no entries.
-        names.retain(|name| name.extension().is_some_and(|extension| extension == "json"));
-        names.sort();
-        let mut entries = names.iter().filter_map(|name| serde_json::from_slice::<Value>(&fs::read(name).ok()?).ok());
-        entries.rfind(|entry| entry["epoch"] == epoch && entry["fact"]["what"] == what)
+        let mut entries = match &self.kubernetes {
+            Some(kubernetes) => in_config_map(&kubernetes.config_map("orders")?),
+            None => in_directory(&self.record()),
+        };
+        entries.retain(|entry| entry["epoch"] == epoch && entry["fact"]["what"] == what);
+        entries.pop()
     }
+}
+
+fn in_directory(record: &Path) -> Vec<Value> {
+    let Ok(names) = fs::read_dir(record) else { return Vec::new() };
+    let mut names: Vec<PathBuf> = names.map(|one| one.unwrap().path()).collect();
+    // Drafts, which a writer that is killed leaves behind, are no entries.
+    names.retain(|name| name.extension().is_some_and(|extension| extension == "json"));
+    names.sort();
+    names.iter().filter_map(|name| serde_json::from_slice(&fs::read(name).ok()?).ok()).collect()
+}
+
+fn in_config_map(config_map: &Value) -> Vec<Value> {
+    let lines = config_map["data"]["record"].as_str().unwrap_or_default().lines();
+    lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// Sends SIGTERM and waits for the end; gives exit code and how long that took.

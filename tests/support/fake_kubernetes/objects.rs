@@ -46,6 +46,10 @@ impl Objects {
         self.stored.get(key).cloned()
     }
 
+    pub(super) fn count(&self, resource: &str) -> usize {
+        self.stored.keys().filter(|key| key.resource == resource).count()
+    }
+
     pub(super) fn remove(&mut self, key: &Key) -> Option<Value> {
         self.revision += 1;
         self.stored.remove(key)

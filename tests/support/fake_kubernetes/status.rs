@@ -14,7 +14,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(super) fn json(status: u16, body: Value) -> Self {
+    pub(super) fn json(status: u16, body: &Value) -> Self {
         Self { status, content_type: "application/json", body: body.to_string(), retry_after: None }
     }
 
@@ -30,7 +30,7 @@ impl Answer {
         if !details.is_null() {
             status["details"] = details;
         }
-        Self::json(code, status)
+        Self::json(code, &status)
     }
 
     pub(super) fn not_found(resource: &str, name: &str) -> Self {

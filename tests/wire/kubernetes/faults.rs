@@ -1,0 +1,197 @@
+//! Whatever the API server answers, at whichever request: nothing is lost, nothing starts empty, every stop ends in time.
+
+use std::time::Duration;
+
+use super::{CONFIG_MAP, Pod, one_epoch, told_to_end, waits_because};
+use crate::support::eventually;
+use crate::support::fake_flink::Call as FlinkCall;
+use crate::support::fake_kubernetes::{Call, Fault};
+use crate::world::{LONG, World, each, terminate};
+
+/// What passes by itself, and how often it comes.
+const PASSING: [(Fault, usize); 10] = [
+    (Fault::Code(500), 3),
+    (Fault::Code(503), 2),
+    (Fault::Code(504), 2),
+    (Fault::Code(410), 2),
+    (Fault::TooManyRequests(1), 2),
+    (Fault::Reset, 3),
+    (Fault::HalfBody, 2),
+    (Fault::Hang, 1),
+    (Fault::Delay(Duration::from_millis(500)), 2),
+    (Fault::Overtaken, 2),
+];
+/// Done, but the answer does not come.
+const DONE_UNSEEN: [(Fault, usize); 2] = [(Fault::LostReply, 1), (Fault::HangingReply, 1)];
+
+fn update() -> Call {
+    Call::to("update", "configmaps")
+}
+
+#[test]
+fn a_first_start_waits_until_a_fault_has_passed_and_begins_once() {
+    let faults = [PASSING.as_slice(), &DONE_UNSEEN].concat();
+    each(&faults, |(fault, times)| {
+        let world = World::in_kubernetes();
+        world.api().fault(&Call::to("create", "configmaps"), fault, *times);
+        let pod = Pod::new(&world, "orders-1");
+        let process = world.up(&pod.how());
+        assert_eq!((world.told(), world.flink.starts().len()), (None, 1));
+        assert!(world.recorded(2, "claimed").is_none(), "a write that landed is no conflict with itself");
+        world.stopped_with_savepoint(process);
+    });
+}
+
+#[test]
+fn a_start_that_can_not_read_the_record_waits_and_never_begins_empty() {
+    each(&PASSING, |(fault, times)| {
+        let world = World::in_kubernetes();
+        let savepoint = one_epoch(&world, "orders-1");
+        world.api().fault(&Call::to("get", "configmaps"), fault, *times);
+        let pod = Pod::new(&world, "orders-2");
+        let process = world.up(&pod.how());
+        assert_eq!(world.told(), Some(savepoint));
+        world.stopped_with_savepoint(process);
+    });
+}
+
+#[test]
+fn a_start_whose_writes_go_wrong_restores_the_same_and_claims_one_epoch() {
+    let faults = [PASSING.as_slice(), &DONE_UNSEEN].concat();
+    each(&faults, |(fault, times)| {
+        let world = World::in_kubernetes();
+        let savepoint = one_epoch(&world, "orders-1");
+        world.api().fault(&update(), fault, *times);
+        let pod = Pod::new(&world, "orders-2");
+        let process = world.up(&pod.how());
+        assert_eq!(world.told(), Some(savepoint));
+        assert!(world.recorded(3, "claimed").is_none(), "a write that landed is no conflict with itself");
+        world.stopped_with_savepoint(process);
+    });
+}
+
+#[test]
+fn an_api_server_that_is_away_is_waited_for_and_named() {
+    each(&[Fault::Code(500), Fault::Reset, Fault::Hang], |fault| {
+        let world = World::in_kubernetes();
+        let savepoint = one_epoch(&world, "orders-1");
+        world.api().fault(&Call::any(), fault, usize::MAX);
+        let pod = Pod::new(&world, "orders-2");
+        let process = world.run(&pod.how());
+        let reason = waits_because(&process);
+        assert!(reason.contains("Kubernetes API"), "{reason}");
+        assert_eq!(world.flink.starts().len(), 1);
+        world.api().heal();
+        process.logged("the restore is confirmed", LONG);
+        assert_eq!(world.told(), Some(savepoint));
+        world.stopped_with_savepoint(process);
+    });
+}
+
+#[test]
+fn a_pod_that_waits_for_the_api_server_ends_when_it_is_told_to() {
+    let world = World::in_kubernetes();
+    world.api().fault(&Call::any(), &Fault::Code(503), usize::MAX);
+    let pod = Pod::new(&world, "orders-1");
+    let process = world.run(&pod.how());
+    waits_because(&process);
+    told_to_end(process);
+    assert!(world.flink.starts().is_empty());
+}
+
+#[test]
+fn a_stop_during_a_fault_that_passes_is_recorded() {
+    let faults = [PASSING.as_slice(), &DONE_UNSEEN].concat();
+    each(&faults, |(fault, times)| {
+        let world = World::in_kubernetes();
+        let pod = Pod::new(&world, "orders-1");
+        let process = world.up(&pod.how().grace("30s", "3s"));
+        world.api().fault(&update(), fault, *times);
+        let savepoint = world.stopped_with_savepoint(process);
+        assert_eq!(world.flink.trigger_ids().len(), 1, "a second request would destroy the first");
+        world.api().heal();
+        let object = world.api().config_map(CONFIG_MAP).unwrap();
+        assert_eq!(object["data"]["savepointPath"], savepoint, "{object:#}");
+        assert!(world.recorded(1, "stopped").is_some());
+        world.next_restores(&savepoint);
+    });
+}
+
+#[test]
+fn a_stop_without_an_api_server_saves_ends_in_time_and_is_found_by_the_next_start() {
+    let faults = [Fault::Code(500), Fault::Code(403), Fault::TooManyRequests(60), Fault::Reset, Fault::Hang];
+    each(&faults, |fault| {
+        let world = World::in_kubernetes();
+        let pod = Pod::new(&world, "orders-1");
+        let mut process = world.up(&pod.how().grace("6s", "2s"));
+        world.flink.checkpoint();
+        eventually("the first checkpoint is noted", LONG, || world.recorded(1, "progressed"));
+        world.api().fault(&Call::any(), fault, usize::MAX);
+        let (code, took) = terminate(&mut process, LONG);
+        assert_eq!(code, 143, "{}", process.text());
+        assert!(took < Duration::from_secs(6), "{took:?}: {}", process.text());
+        assert_eq!(process.logged("stopped", LONG)["outcome"], "savepoint", "{}", process.text());
+        world.api().heal();
+        pod.ends(&world);
+        let next = Pod::new(&world, "orders-2");
+        let process = world.up(&next.how());
+        let told = world.told().expect("a restore");
+        assert!(told.contains("/orders/1/savepoint-"), "{told}");
+        world.stopped_with_savepoint(process);
+    });
+}
+
+#[test]
+fn an_api_server_that_asks_for_patience_gets_it() {
+    let world = World::in_kubernetes();
+    let savepoint = one_epoch(&world, "orders-1");
+    let before = world.api().requests().len();
+    world.api().fault(&Call::any(), &Fault::TooManyRequests(3), 1);
+    let pod = Pod::new(&world, "orders-2");
+    let process = world.up(&pod.how());
+    assert_eq!(world.told(), Some(savepoint));
+    let requests = world.api().requests().split_off(before);
+    let (refused, next) = (&requests[0], &requests[1]);
+    let pause = next.at.duration_since(refused.at);
+    assert!(pause >= Duration::from_secs(3), "{pause:?}: {requests:#?}");
+    world.stopped_with_savepoint(process);
+}
+
+#[test]
+fn an_api_server_that_asked_for_patience_delays_no_stop() {
+    let world = World::in_kubernetes();
+    let pod = Pod::new(&world, "orders-1");
+    let process = world.up(&pod.how().grace("20s", "3s"));
+    world.api().fault(&Call::any(), &Fault::TooManyRequests(60), usize::MAX);
+    let before = world.flink.count(FlinkCall::Stop);
+    process.signal(nix::sys::signal::Signal::SIGTERM);
+    eventually("a request to Flink", Duration::from_secs(10), || {
+        (world.flink.count(FlinkCall::Stop) > before).then_some(())
+    });
+    world.api().heal();
+    let stopped = process.logged("stopped", LONG);
+    assert_eq!(stopped["outcome"], "savepoint", "{stopped}");
+}
+
+#[test]
+fn a_token_that_was_rotated_is_read_again() {
+    let world = World::in_kubernetes();
+    let pod = Pod::new(&world, "orders-1");
+    let process = world.up(&pod.how());
+    world.api().rotate("token-2");
+    world.api().kubeconfig(&world.path("kubeconfig"));
+    let savepoint = world.stopped_with_savepoint(process);
+    assert_eq!(world.api().config_map(CONFIG_MAP).unwrap()["data"]["savepointPath"], savepoint);
+    pod.ends(&world);
+
+    // Now the new token comes late.
+    world.api().rotate("token-3");
+    let next = Pod::new(&world, "orders-2");
+    let process = world.run(&next.how());
+    let reason = waits_because(&process);
+    assert!(reason.contains("401") && reason.contains("Unauthorized"), "{reason}");
+    world.api().kubeconfig(&world.path("kubeconfig"));
+    process.logged("the restore is confirmed", LONG);
+    assert_eq!(world.told(), Some(savepoint));
+    world.stopped_with_savepoint(process);
+}
