@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -23,7 +24,7 @@ pub struct World {
     pub dir: tempfile::TempDir,
     pub flink: FakeFlink,
     /// Where the record is a ConfigMap.
-    kubernetes: Option<FakeKubernetes>,
+    kubernetes: Option<Rc<FakeKubernetes>>,
     runs: Cell<u32>,
 }
 
@@ -102,10 +103,21 @@ impl World {
 
     /// With the record in ConfigMap `orders` of a scripted API server.
     pub fn in_kubernetes() -> Self {
-        let kubernetes = FakeKubernetes::start();
-        let world = Self { kubernetes: Some(kubernetes), ..Self::new() };
+        let world = Self { kubernetes: Some(Rc::new(FakeKubernetes::start())), ..Self::new() };
         world.api().kubeconfig(&world.path("kubeconfig"));
         world
+    }
+
+    /// The same cluster on another machine, with a Flink of its own: storage and API server are shared, nothing else.
+    pub fn elsewhere(&self) -> Self {
+        let other = Self::new();
+        let flink = FakeFlink::start(other.path("fake/starts"), self.path("checkpoints"));
+        let other = Self { flink, kubernetes: self.kubernetes.clone(), ..other };
+        self.api().kubeconfig(&other.path("kubeconfig"));
+        let directories = [("checkpoints", "state.checkpoints.dir"), ("savepoints", "state.savepoints.dir")];
+        let lines = directories.map(|(name, option)| format!("{option}: {}", url(&self.path(name))));
+        other.configure_only(&lines.each_ref().map(String::as_str));
+        other
     }
 
     /// The API server.

@@ -1,13 +1,11 @@
 //! One epoch at a time: a second pod starts when the first certainly writes no more, and not before.
 
-use std::time::Duration;
-
 use super::{Pod, told_to_end, waits_because};
 use crate::support::eventually;
 use crate::support::fake_kubernetes::{Call, Fault};
 use crate::support::http;
 use crate::support::process::Process;
-use crate::world::{LONG, World, each, kill_hard};
+use crate::world::{LONG, World, each, kill_hard, terminate};
 
 /// Waits until a start has looked at this pod, and was not let through.
 fn looked_at(world: &World, pod: &Pod, times: usize) {
@@ -160,19 +158,18 @@ fn of_two_pods_that_start_at_once_one_runs_and_the_other_waits() {
 }
 
 #[test]
-fn a_pod_that_comes_back_from_a_partition_finds_its_epoch_over_and_writes_nothing() {
+fn a_pod_that_the_api_server_has_forgotten_writes_nothing_once_another_has_begun() {
     let world = World::in_kubernetes();
     let first = Pod::new(&world, "orders-1");
     let mut stale = world.up(&first.how());
-    // Deleted by force: the API server knows nothing of it, its containers live on for a while.
+    // Deleted by force: its containers live on for a while.
     first.ends(&world);
-    world.flink.without_pid();
+    let elsewhere = world.elsewhere();
     let second = Pod::new(&world, "orders-2");
-    let running = world.run(&second.how());
-    running.logged("the restore is confirmed", LONG);
-    stale.signal(nix::sys::signal::Signal::SIGTERM);
-    assert_eq!(stale.exit_code(Duration::from_secs(60)), 143);
+    let running = elsewhere.up(&second.how());
+    let (code, _) = terminate(&mut stale, LONG);
+    assert_eq!(code, 143, "{}", stale.text());
     assert!(world.recorded(1, "stopped").is_none(), "{}", stale.text());
-    let savepoint = world.stopped_with_savepoint(running);
-    world.next_restores(&savepoint);
+    let savepoint = elsewhere.stopped_with_savepoint(running);
+    elsewhere.next_restores(&savepoint);
 }
