@@ -1,9 +1,12 @@
 //! `handover = "request"`: a newer pod asks, an older one stops with a savepoint and makes room. What a rolling update needs.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 
 use super::{Pod, told_to_end, waits_because};
 use crate::support::eventually;
+use crate::support::fake_flink::{Call as FlinkCall, Stopping};
 use crate::support::fake_kubernetes::Call;
 use crate::support::http;
 use crate::support::process::Process;
@@ -87,7 +90,7 @@ fn a_pod_that_asked_and_died_before_it_claimed_leaves_the_job_to_the_older_one()
     let mut old = world.up(&asking(&older));
     let younger = newer(&world, "orders-2");
     // It asks, and can't claim: the savepoint takes until it is dead.
-    world.flink.stops(&[crate::support::fake_flink::Stopping::After(std::time::Duration::from_secs(2))]);
+    world.flink.stops(&[Stopping::After(Duration::from_secs(2))]);
     let mut new = world.run(&asking(&younger));
     old.logged("stopping", LONG);
     kill_hard(&mut new);
@@ -99,6 +102,45 @@ fn a_pod_that_asked_and_died_before_it_claimed_leaves_the_job_to_the_older_one()
     let (code, _) = terminate(&mut old, LONG);
     assert_eq!((code, world.newest()["outcome"].as_str()), (143, Some("savepoint")), "{}", old.text());
     assert_eq!(world.newest()["epoch"], 2);
+}
+
+#[test]
+fn a_savepoint_that_fails_leaves_the_job_where_it_is_and_the_next_stop_takes_another() {
+    let world = World::in_kubernetes();
+    let older = Pod::new(&world, "orders-1");
+    let mut old = world.up(&asking(&older));
+    let younger = newer(&world, "orders-2");
+    let trace = "java.util.concurrent.CompletionException: x\nCaused by: java.io.IOException: Failed to create savepoint directory";
+    world.flink.stops(&[Stopping::Fails(trace)]);
+    let new = world.run(&asking(&younger));
+    old.logged("not handed over; the job goes on here", LONG);
+    assert_eq!((world.flink.starts().len(), world.flink.job_state()), (1, Some("RUNNING")));
+    assert!(world.heard().is_empty(), "the JobManager hears of nothing: {:?}", world.heard());
+    world.api().delete_pod(&older.name, 30);
+    let (code, _) = terminate(&mut old, LONG);
+    let newest = world.newest();
+    assert_eq!((code, newest["outcome"].as_str()), (143, Some("savepoint")), "{newest:#}\n{}", old.text());
+    let savepoint = newest["path"].as_str().unwrap().to_owned();
+    new.logged("the restore is confirmed", LONG);
+    assert_eq!(world.told(), Some(savepoint));
+    world.stopped_with_savepoint(new);
+}
+
+#[test]
+fn a_pod_that_is_ended_while_it_hands_over_goes_on_with_the_same_savepoint() {
+    let world = World::in_kubernetes();
+    let older = Pod::new(&world, "orders-1");
+    let old = world.up(&asking(&older));
+    let younger = newer(&world, "orders-2");
+    world.flink.stops(&[Stopping::After(Duration::from_secs(3))]);
+    let new = world.run(&asking(&younger));
+    eventually("a request for a stop", LONG, || (world.flink.count(FlinkCall::Stop) > 0).then_some(()));
+    world.api().delete_pod(&older.name, 30);
+    let savepoint = world.stopped_with_savepoint(old);
+    assert_eq!(world.flink.trigger_ids().len(), 1, "a second request would destroy the first");
+    new.logged("the restore is confirmed", LONG);
+    assert_eq!(world.told(), Some(savepoint));
+    world.stopped_with_savepoint(new);
 }
 
 #[test]
