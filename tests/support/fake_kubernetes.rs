@@ -50,7 +50,7 @@ impl Call {
 }
 
 /// One request, as it came.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Request {
     /// As a role's rule calls it: `get`, `list`, `create`, `update`, `patch`, `delete`.
     pub verb: &'static str,
@@ -64,6 +64,12 @@ pub struct Request {
     pub token: Option<String>,
     pub body: String,
     pub at: Instant,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} by {:?} as {:?}", self.method, self.path, self.user_agent, self.token)
+    }
 }
 
 #[derive(Debug)]
@@ -113,8 +119,18 @@ impl FakeKubernetes {
         let serving = Arc::clone(&shared);
         let server = std::thread::spawn(move || wire::serve(&serving, listener, ended));
         let fake = Self { shared, address, end: Some(end), server: Some(server) };
-        fake.put("namespaces", json!({ "metadata": { "name": NAMESPACE }, "status": { "phase": "Active" } }));
+        fake.create_namespace();
         fake
+    }
+
+    fn create_namespace(&self) {
+        self.put("namespaces", json!({ "metadata": { "name": NAMESPACE }, "status": { "phase": "Active" } }));
+    }
+
+    /// The namespace is another one of the same name: it has another uid.
+    pub fn recreate_namespace(&self) {
+        self.shared.state().objects.remove(&Key::new("namespaces", NAMESPACE, NAMESPACE)).expect("the namespace");
+        self.create_namespace();
     }
 
     /// Writes a kubeconfig for this server, and beside it the token file that it names.

@@ -144,15 +144,15 @@ fn a_stop_without_an_api_server_saves_ends_in_time_and_is_found_by_the_next_star
 #[test]
 fn an_api_server_that_asks_for_patience_gets_it() {
     let world = World::in_kubernetes();
-    let savepoint = one_epoch(&world, "orders-1");
+    let pod = Pod::new(&world, "orders-1");
+    let process = world.up(&pod.how());
+    eventually("the Event of the start", LONG, || world.api().events().pop());
     let before = world.api().requests().len();
     world.api().fault(&Call::any(), &Fault::TooManyRequests(3), 1);
-    let pod = Pod::new(&world, "orders-2");
-    let process = world.up(&pod.how());
-    assert_eq!(world.told(), Some(savepoint));
+    world.flink.checkpoint();
+    eventually("the first checkpoint is noted", LONG, || world.recorded(1, "progressed"));
     let requests = world.api().requests().split_off(before);
-    let (refused, next) = (&requests[0], &requests[1]);
-    let pause = next.at.duration_since(refused.at);
+    let pause = requests[1].at.duration_since(requests[0].at);
     assert!(pause >= Duration::from_secs(3), "{pause:?}: {requests:#?}");
     world.stopped_with_savepoint(process);
 }
@@ -171,6 +171,19 @@ fn an_api_server_that_asked_for_patience_delays_no_stop() {
     world.api().heal();
     let stopped = process.logged("stopped", LONG);
     assert_eq!(stopped["outcome"], "savepoint", "{stopped}");
+}
+
+#[test]
+fn events_that_can_not_be_left_are_nobodys_problem() {
+    each(&[Fault::Forbidden, Fault::Hang, Fault::Code(500)], |fault| {
+        let world = World::in_kubernetes();
+        world.api().fault(&Call::to("create", "events"), fault, usize::MAX);
+        let savepoint = one_epoch(&world, "orders-1");
+        let pod = Pod::new(&world, "orders-2");
+        let process = world.up(&pod.how());
+        assert_eq!(world.told(), Some(savepoint));
+        world.stopped_with_savepoint(process);
+    });
 }
 
 #[test]
