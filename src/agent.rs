@@ -158,7 +158,7 @@ async fn until_told_to_end(agent: &Rc<Agent>, signals: &mut Signals) {
     let mut deadline = session.deadline.subscribe();
     let late = async {
         loop {
-            let at = deadline.borrow_and_update().at;
+            let at = deadline.borrow_and_update().kill_at();
             tokio::select! {
                 () = tokio::time::sleep_until(agent.clock.instant(at)) => return,
                 _ = deadline.changed() => {}
@@ -170,7 +170,11 @@ async fn until_told_to_end(agent: &Rc<Agent>, signals: &mut Signals) {
     tokio::select! {
         () = ended => {}
         () = late, if session.stopping.get() => {
-            tracing::warn!("run has not reported the JobManager's end; ending all the same");
+            if session.is_over() {
+                tracing::warn!("no time is left for what was still to be written");
+            } else {
+                tracing::warn!("run has not reported the JobManager's end; ending all the same");
+            }
         }
         () = tokio::time::sleep(limit) => {}
     }

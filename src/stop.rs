@@ -51,7 +51,7 @@ pub struct Hands {
 /// Drives a stop to its end. `attempted` hears of every request before it is made.
 pub async fn drive(mut stop: Stop, mut hands: Hands, clock: Clock, attempted: impl Fn(&Attempt)) -> Release {
     let mut prepared: Vec<Entry> = Vec::new();
-    loop {
+    'steps: loop {
         if *hands.gone.borrow_and_update() {
             stop.on(Event::JobManagerGone, clock.now());
         }
@@ -66,7 +66,7 @@ pub async fn drive(mut stop: Stop, mut hands: Hands, clock: Clock, attempted: im
                     () = moved(&mut deadline) => {}
                 }
             }
-            Step::Do { effect, until } => {
+            Step::Do { effect, mut until } => {
                 tracing::debug!(?effect, "stop");
                 if let Effect::Note(attempt) | Effect::Post(attempt) = &effect {
                     attempted(attempt);
@@ -74,12 +74,22 @@ pub async fn drive(mut stop: Stop, mut hands: Hands, clock: Clock, attempted: im
                 let asks_flink =
                     matches!(effect, Effect::ReadJobs | Effect::Post(_) | Effect::Poll(_) | Effect::ReadEnd(_));
                 let mut gone_now = hands.gone.clone();
-                let event = tokio::select! {
-                    event = hands.carry_out(&effect, &mut prepared) => event,
-                    () = tokio::time::sleep_until(clock.instant(until)) => no_answer(&effect),
-                    () = gone(&mut gone_now), if asks_flink => Event::JobManagerGone,
-                    // Every effect may be begun again: the same request, the same entries.
-                    () = moved(&mut deadline) => continue,
+                let work = hands.carry_out(&effect, &mut prepared);
+                tokio::pin!(work);
+                let event = loop {
+                    tokio::select! {
+                        event = &mut work => break event,
+                        () = tokio::time::sleep_until(clock.instant(until)) => break no_answer(&effect),
+                        () = gone(&mut gone_now), if asks_flink => break Event::JobManagerGone,
+                        () = moved(&mut deadline) => {
+                            stop.set_deadline(*deadline.borrow_and_update());
+                            match stop.next(clock.now()) {
+                                // What is under way goes on: begun again, a write that has landed would be in its own way.
+                                Step::Do { effect: same, until: new } if same == effect => until = new,
+                                _ => continue 'steps,
+                            }
+                        }
+                    }
                 };
                 if !matches!(event, Event::Polled(PollReply::InProgress)) {
                     tracing::debug!(?event, "stop");
