@@ -33,6 +33,7 @@ mounts() {
 network() {
     ip link set lo up
     ip address add $address/32 dev lo
+    ip address add $service_dns/32 dev lo
     ip route add $services dev lo src $address
     echo 1 >/proc/sys/net/ipv4/ip_forward
 }
@@ -49,11 +50,10 @@ cgroups() {
 }
 
 configuration() {
-    local file dns=""
-    [ ! -e "$bin/coredns" ] || dns="clusterDNS: [$service_dns]"
+    local file
     for file in tests/node/etc/*; do
         sed -e "s|@STATE@|$state|g; s|@BIN@|$bin|g; s|@PODS@|$pods|g; s|@ADDRESS@|$address|g; s|@CGROUP@|$cgroup|g" \
-            -e "s|@RUN@|$run|g; s|@DNS@|$dns|g; s|@SERVICE_DNS@|$service_dns|g" "$file" >"$state/etc/${file##*/}"
+            -e "s|@RUN@|$run|g; s|@SERVICE_DNS@|$service_dns|g" "$file" >"$state/etc/${file##*/}"
     done
     mv "$state/etc/cni.conflist" "$state/cni/"
     tests/node/pki.sh "$state/pki" "https://$address" $address 127.0.0.1 $service_api

@@ -4,8 +4,7 @@
 # A part's process id, as the node counts, is in $state/pids/PART; its output in $log/PART.log.
 
 PATH=$bin:$PATH
-parts=(etcd containerd apiserver controller-manager scheduler proxy kubelet)
-[ ! -e "$bin/coredns" ] || parts+=(dns)
+parts=(etcd containerd apiserver controller-manager scheduler proxy kubelet dns)
 
 known() { # PART
     local part
@@ -46,7 +45,7 @@ command_of() { # PART      sets `command`
             command=(kubelet "--config=$state/etc/kubelet.yaml" "--root-dir=$state/kubelet" "--cert-dir=$state/kubelet/pki"
                 --hostname-override=node "--node-ip=$address" "--kubeconfig=$pki/kubelet.kubeconfig" --v=2)
             ;;
-        dns) command=(coredns -conf "$state/etc/Corefile") ;;
+        dns) command=(env "KUBECONFIG=$pki/admin.kubeconfig" tests/node/dns.py $service_dns) ;;
     esac
 }
 
