@@ -169,6 +169,8 @@ impl Kubernetes {
         }
         let mut config = kube::Config::infer().await.map_err(|source| Error::Access(source.into()))?;
         config.connect_timeout = Some(REQUEST);
+        // Its own retries would use up the time of a request without a word, and hide what the API server said.
+        config.default_retry = false;
         let client = Client::try_from(config).map_err(|source| Error::Access(source.into()))?;
         *known = Some(client.clone());
         Ok(client)

@@ -18,7 +18,12 @@ pub fn begin(config: &Log) {
     };
     // Libraries' own chatter is of use only to whoever asks for it.
     let others = if config.level == LogLevel::Trace { level } else { level.min(LevelFilter::WARN) };
-    let filter = Targets::new().with_default(others).with_target(env!("CARGO_CRATE_NAME"), level);
+    // Every request that goes wrong is an error to this one, without saying which it was; whoever made it says more.
+    let kube = if config.level == LogLevel::Trace { level } else { LevelFilter::OFF };
+    let filter = Targets::new()
+        .with_default(others)
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_target("kube_client", kube);
     let base = fmt::layer().with_writer(std::io::stderr).with_target(false).with_span_events(FmtSpan::NONE);
     let layer = match config.format {
         LogFormat::Json => base.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::Pod;
 use crate::support::fake_flink::Stopping;
 use crate::support::fake_kubernetes::{Call, Fault};
+use crate::support::http;
 use crate::support::process::Process;
 use crate::world::{LONG, World, each, terminate};
 
@@ -42,6 +43,34 @@ fn the_time_left_is_told_by_the_api_servers_clock_however_wrong_it_is() {
         world.api().delete_pod(&pod.name, 8);
         ends_between(&world, process, 3, 8, &checkpoint);
     });
+}
+
+#[test]
+fn what_others_have_used_up_of_the_grace_is_gone() {
+    let world = World::in_kubernetes();
+    let (pod, process, checkpoint) = hopeless(&world, "60s");
+    world.api().delete_pod(&pod.name, 30);
+    // A hook that went before took 23 of the 30 seconds.
+    world.api().skew(SignedDuration::from_secs(23));
+    ends_between(&world, process, 2, 7, &checkpoint);
+}
+
+#[test]
+fn an_agent_that_is_told_to_look_stops_the_job_of_a_pod_that_is_being_deleted_and_no_other() {
+    let world = World::in_kubernetes();
+    let pod = Pod::new(&world, "orders-1");
+    let mut process = world.up(&pod.how());
+    let look = || http::get(pod.admin, "/api/v1/look").expect("the admin server").0;
+    assert_eq!(look(), 200);
+    assert!(process.find("stopping").is_none(), "{}", process.text());
+    world.api().delete_pod(&pod.name, 30);
+    world.flink.stops(&[Stopping::After(Duration::from_secs(2))]);
+    assert_eq!(look(), 200);
+    process.logged("stopping", LONG);
+    let (code, _) = terminate(&mut process, LONG);
+    assert_eq!(code, 143);
+    assert_eq!(process.logged("stopped", LONG)["outcome"], "savepoint", "{}", process.text());
+    assert_eq!(world.flink.trigger_ids().len(), 1, "the signal joins the stop that is under way");
 }
 
 #[test]

@@ -71,19 +71,28 @@ fn a_start_whose_writes_go_wrong_restores_the_same_and_claims_one_epoch() {
 }
 
 #[test]
-fn an_api_server_that_is_away_is_waited_for_and_named() {
-    each(&[Fault::Code(500), Fault::Reset, Fault::Hang], |fault| {
+fn an_api_server_that_is_away_is_waited_for_and_its_words_are_told() {
+    let faults = [
+        (Fault::Code(500), "answered 500: Internal error occurred: etcdserver: request timed out"),
+        (Fault::Code(503), "answered 503: service unavailable"),
+        (Fault::TooManyRequests(2), "answered 429: Too many requests, please try again later."),
+        (Fault::Reset, "no answer from the Kubernetes API"),
+        (Fault::Hang, "no answer from the Kubernetes API within 5s"),
+    ];
+    each(&faults, |(fault, words)| {
         let world = World::in_kubernetes();
         let savepoint = one_epoch(&world, "orders-1");
         world.api().fault(&Call::any(), fault, usize::MAX);
         let pod = Pod::new(&world, "orders-2");
         let process = world.run(&pod.how());
         let reason = waits_because(&process);
-        assert!(reason.contains("Kubernetes API"), "{reason}");
+        assert!(reason.contains(words) && reason.contains("/api/v1/namespaces/shop/"), "{reason}");
         assert_eq!(world.flink.starts().len(), 1);
         world.api().heal();
         process.logged("the restore is confirmed", LONG);
         assert_eq!(world.told(), Some(savepoint));
+        let foreign = process.log().into_iter().find(|line| line["level"] == "ERROR");
+        assert_eq!(foreign, None, "what passes is no error");
         world.stopped_with_savepoint(process);
     });
 }
@@ -148,12 +157,13 @@ fn an_api_server_that_asks_for_patience_gets_it() {
     let process = world.up(&pod.how());
     eventually("the Event of the start", LONG, || world.api().events().pop());
     let before = world.api().requests().len();
-    world.api().fault(&Call::any(), &Fault::TooManyRequests(3), 1);
+    // Longer than a request may take.
+    world.api().fault(&Call::any(), &Fault::TooManyRequests(7), 1);
     world.flink.checkpoint();
     eventually("the first checkpoint is noted", LONG, || world.recorded(1, "progressed"));
     let requests = world.api().requests().split_off(before);
     let pause = requests[1].at.duration_since(requests[0].at);
-    assert!(pause >= Duration::from_secs(3), "{pause:?}: {requests:#?}");
+    assert!(pause >= Duration::from_secs(7), "{pause:?}: {requests:#?}");
     world.stopped_with_savepoint(process);
 }
 
@@ -161,7 +171,7 @@ fn an_api_server_that_asks_for_patience_gets_it() {
 fn an_api_server_that_asked_for_patience_delays_no_stop() {
     let world = World::in_kubernetes();
     let pod = Pod::new(&world, "orders-1");
-    let process = world.up(&pod.how().grace("20s", "3s"));
+    let process = world.up(&pod.how().grace("12s", "6s"));
     world.api().fault(&Call::any(), &Fault::TooManyRequests(60), usize::MAX);
     let before = world.flink.count(FlinkCall::Stop);
     process.signal(nix::sys::signal::Signal::SIGTERM);
