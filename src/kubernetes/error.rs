@@ -29,6 +29,20 @@ pub enum Error {
         /// How long was waited.
         limit: Duration,
     },
+    /// The pod that this is said to be is not there, or is another one.
+    #[error(
+        "there is no pod {name} in namespace {namespace}{uid}. If this one is called otherwise, tell it by \
+         SAVEPOINTD_POD__NAME, SAVEPOINTD_POD__NAMESPACE and SAVEPOINTD_POD__UID, from the fields metadata.name, \
+         metadata.namespace and metadata.uid; if it was deleted by force, it has to end"
+    )]
+    NotThisPod {
+        /// Where it should be.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// ` with the UID …`, where that is what is wrong.
+        uid: String,
+    },
     /// The API server said no.
     #[error("{what}: the Kubernetes API answered {code}: {message}{hint}")]
     Status {
@@ -95,7 +109,11 @@ impl Error {
         match self {
             // 408, 410, 429 and a token that is just being rotated pass; what is forbidden, too large or invalid does not.
             Self::Status { code, .. } => *code >= 500 || matches!(code, 401 | 404 | 408 | 409 | 410 | 429),
-            Self::Access(_) | Self::Request { .. } | Self::Late { .. } | Self::Answer { .. } => true,
+            Self::Access(_)
+            | Self::Request { .. }
+            | Self::Late { .. }
+            | Self::NotThisPod { .. }
+            | Self::Answer { .. } => true,
         }
     }
 

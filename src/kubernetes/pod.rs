@@ -72,11 +72,19 @@ impl Kubernetes {
     pub async fn own_pod(&self) -> Result<PodRef, Error> {
         let own = self.inner.own.get_or_try_init(|| async {
             let (namespace, name) = (self.namespace().await?, self.own_name());
-            let pod: Pod = self.get(&path(&namespace, &name)).await?;
+            let pod: Pod = match self.get(&path(&namespace, &name)).await {
+                Err(error) if error.is_not_found() => {
+                    return Err(Error::NotThisPod { namespace, name, uid: String::new() });
+                }
+                answered => answered?,
+            };
+            let uid = self.inner.pod.uid.clone().unwrap_or_else(|| pod.metadata.uid.clone());
+            if uid != pod.metadata.uid {
+                return Err(Error::NotThisPod { namespace, name, uid: format!(" with the UID {uid}") });
+            }
             let ip = self.inner.pod.ip.or_else(|| pod.status.pod_ip.as_deref()?.parse().ok());
             let address =
                 ip.zip(self.inner.admin_port).map(|(ip, port)| std::net::SocketAddr::new(ip, port).to_string());
-            let uid = self.inner.pod.uid.clone().unwrap_or(pod.metadata.uid);
             Ok(PodRef { namespace, name, uid, created: pod.metadata.creation_timestamp, address })
         });
         own.await.cloned()

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::Pod;
-use crate::support::fake_flink::Stopping;
+use crate::support::eventually;
+use crate::support::fake_flink::{Call as FlinkCall, Stopping};
 use crate::support::fake_kubernetes::{Call, Fault};
 use crate::support::http;
 use crate::support::process::Process;
-use crate::world::{LONG, World, each, terminate};
+use crate::world::{LONG, World, each, signal, terminate};
 
 const NEVER: Stopping = Stopping::After(Duration::from_secs(120));
 
@@ -20,7 +22,7 @@ fn hopeless(world: &World, grace: &str) -> (Pod, Process, String) {
     let process = world.up(&pod.how().grace(grace, "2s"));
     world.flink.checkpoint();
     let checkpoint = world.flink.checkpoint();
-    crate::support::eventually("the first checkpoint is noted", LONG, || world.recorded(1, "progressed"));
+    eventually("the first checkpoint is noted", LONG, || world.recorded(1, "progressed"));
     world.flink.stops(&[NEVER]);
     (pod, process, checkpoint)
 }
@@ -139,4 +141,20 @@ fn an_api_server_that_does_not_say_delays_no_savepoint() {
     world.api().fault(&Call::to("get", "pods"), &Fault::Hang, usize::MAX);
     let savepoint = world.stopped_with_savepoint(process);
     world.next_restores(&savepoint);
+}
+
+#[test]
+fn an_agent_that_dies_during_the_stop_leaves_the_pods_deadline_to_run() {
+    let world = World::in_kubernetes();
+    let pod = Pod::new(&world, "orders-1");
+    let mut process = world.up(&pod.how().grace("5s", "2s"));
+    // Longer than the configured grace, shorter than the pod's.
+    world.flink.stops(&[Stopping::After(Duration::from_secs(7))]);
+    world.api().delete_pod(&pod.name, 30);
+    process.signal(Signal::SIGTERM);
+    process.logged("the pod tells when it ends", LONG);
+    eventually("a request for a stop", LONG, || (world.flink.count(FlinkCall::Stop) > 0).then_some(()));
+    signal(process.agent().as_raw(), Signal::SIGKILL);
+    assert_eq!(process.exit_code(LONG), 143, "{}", process.text());
+    assert_eq!(process.logged("stopped", LONG)["outcome"], "savepoint", "{}", process.text());
 }

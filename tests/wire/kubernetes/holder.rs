@@ -2,6 +2,7 @@
 
 use super::{Pod, told_to_end, waits_because};
 use crate::support::eventually;
+use crate::support::fake_flink::is_alive;
 use crate::support::fake_kubernetes::{Call, Fault};
 use crate::support::http;
 use crate::support::process::Process;
@@ -20,7 +21,9 @@ fn killed(world: &World) -> (Pod, String) {
     let mut process = world.up(&pod.how());
     world.flink.checkpoint();
     let checkpoint = world.flink.checkpoint();
+    let agent = process.agent().as_raw();
     kill_hard(&mut process);
+    eventually("the agent's end", LONG, || (!is_alive(agent)).then_some(()));
     (pod, checkpoint)
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{CONFIG_MAP, Pod, one_epoch, waits_because};
+use super::{CONFIG_MAP, Pod, one_epoch, told_to_end, waits_because};
+use crate::support::eventually;
 use crate::support::fake_kubernetes::{Call, Fault};
 use crate::world::{LONG, World, each};
 
@@ -57,5 +58,26 @@ fn a_config_map_that_others_have_filled_to_its_limit_is_named() {
     assert!(world.flink.starts().is_empty());
     world.api().change_config_map(CONFIG_MAP, |object| object["data"]["theirs"] = "less".into());
     process.logged("the restore is confirmed", LONG);
+    world.stopped_with_savepoint(process);
+}
+
+#[test]
+fn a_pod_that_the_api_server_does_not_know_claims_nothing() {
+    let world = World::in_kubernetes();
+    let savepoint = one_epoch(&world, "orders-0");
+    // Deleted by force while its containers begin; another one of its name is there already.
+    let forced = Pod::new(&world, "orders-0");
+    forced.ends(&world);
+    let stale = world.run(&forced.how());
+    let reason = waits_because(&stale);
+    assert!(reason.contains("no pod orders-0 in namespace shop"), "{reason}");
+    assert!(reason.contains("SAVEPOINTD_POD__NAME"), "names what may be wrong: {reason}");
+    let current = Pod::new(&world, "orders-0");
+    let why = || stale.log().iter().any(|line| line["reason"].to_string().contains(&forced.uid)).then_some(());
+    eventually("the stale pod sees the other one", LONG, why);
+    assert!(world.recorded(2, "claimed").is_none());
+    let process = world.up(&current.how());
+    assert_eq!(world.told(), Some(savepoint));
+    told_to_end(stale);
     world.stopped_with_savepoint(process);
 }
