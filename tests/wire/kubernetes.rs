@@ -57,7 +57,12 @@ fn one_epoch(world: &World, name: &str) -> String {
     savepoint
 }
 
-/// Ends a job that waits at the gate.
+/// How often the record says this of an epoch.
+fn said(world: &World, epoch: u64, what: &str) -> usize {
+    world.entries().iter().filter(|entry| entry["epoch"] == epoch && entry["fact"]["what"] == what).count()
+}
+
+/// Ends a pod that waits at the gate.
 fn told_to_end(mut process: Process) {
     process.signal(Signal::SIGTERM);
     assert_eq!(process.exit_code(LONG), 143, "{}", process.text());

@@ -318,12 +318,15 @@ impl World {
 
     /// Whether the record has a fact of this kind in this epoch.
     pub fn recorded(&self, epoch: u64, what: &str) -> Option<Value> {
-        let mut entries = match &self.kubernetes {
-            Some(kubernetes) => in_config_map(&kubernetes.config_map("orders")?),
+        self.entries().into_iter().rfind(|entry| entry["epoch"] == epoch && entry["fact"]["what"] == what)
+    }
+
+    /// Everything in the record.
+    pub fn entries(&self) -> Vec<Value> {
+        match &self.kubernetes {
+            Some(kubernetes) => in_config_map(&kubernetes.config_map("orders").unwrap_or_default()),
             None => in_directory(&self.record()),
-        };
-        entries.retain(|entry| entry["epoch"] == epoch && entry["fact"]["what"] == what);
-        entries.pop()
+        }
     }
 }
 
