@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Flags};
+use crate::inject::{DEFAULT_PORT, Handover, Target};
 use crate::run::OnRefusal;
 
 const AFTER_HELP: &str = "\
@@ -105,6 +106,8 @@ pub enum Verb {
         /// The directory
         dir: PathBuf,
     },
+    /// Write sidecar, wrappers and what they need into Kubernetes manifests; other objects pass through unchanged
+    Inject(Inject),
     /// List the recorded restore points, newest first
     History {
         /// How to answer
@@ -133,4 +136,47 @@ pub enum Verb {
     Takeover,
     /// Stop the job with a savepoint and wait until that is durable: for a preStop hook
     Drain,
+}
+
+/// What is to be written into manifests. `--record` names the record, if it is not to be a `ConfigMap` beside the pods; every `--set`
+/// goes to the agent.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Inject {
+    /// The manifests, YAML or JSON; `-` is standard input
+    #[arg(default_value = "-", value_name = "FILE")]
+    pub file: PathBuf,
+    /// savepointd's own image
+    #[arg(long, default_value = concat!("savepointd:", env!("CARGO_PKG_VERSION")))]
+    pub image: String,
+    /// The agent is an init container that goes on running (Kubernetes 1.29 and newer); the default
+    #[arg(long, conflicts_with = "classic_sidecar")]
+    pub native_sidecar: bool,
+    /// The agent is one container among others
+    #[arg(long)]
+    pub classic_sidecar: bool,
+    /// How long a pod must at least be given to end
+    #[arg(long, default_value = "120s", value_name = "DURATION")]
+    pub grace: String,
+    /// The ENTRYPOINT of images whose containers have no command
+    #[arg(long, default_value = "/docker-entrypoint.sh", value_name = "CMD")]
+    pub entrypoint: String,
+    /// What a new pod does while an old one runs; request is the default for a Deployment with rolling updates
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub handover: Option<Handover>,
+    /// The agent's port for probes, metrics and guards
+    #[arg(long, default_value_t = DEFAULT_PORT)]
+    pub port: u16,
+    /// Where the guards of TaskManagers find their agent, if its JobManager is not in the same manifests
+    #[arg(long, value_name = "HOST:PORT")]
+    pub agent: Option<String>,
+    /// A container that is a JobManager, whatever it looks like; may be given several times
+    #[arg(long = "jobmanager", value_name = "KIND/NAME/CONTAINER")]
+    pub job_managers: Vec<Target>,
+    /// A container that is a TaskManager, whatever it looks like; may be given several times
+    #[arg(long = "taskmanager", value_name = "KIND/NAME/CONTAINER")]
+    pub task_managers: Vec<Target>,
+    /// Add no ServiceAccount, Role and RoleBinding; say which rules are needed
+    #[arg(long)]
+    pub no_rbac: bool,
 }

@@ -181,6 +181,12 @@ impl Flags {
     pub fn push(&mut self, flag: &str, key: &str, value: impl Into<String>) {
         self.0.push((key.to_owned(), flag.to_owned(), value.into()));
     }
+
+    /// The same as environment variables, for a process elsewhere.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(String, String)> {
+        self.0.iter().map(|(key, _, value)| (env::variable(key), value.clone())).collect()
+    }
 }
 
 /// One effective value and where it comes from.

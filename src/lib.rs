@@ -16,6 +16,7 @@ pub mod exit;
 pub mod flink;
 pub mod holder;
 pub mod http;
+pub mod inject;
 pub mod kubernetes;
 pub mod people;
 pub mod protocol;

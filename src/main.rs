@@ -68,6 +68,12 @@ async fn dispatch(cli: Cli, signals: Signals) -> anyhow::Result<Exit> {
             };
             run::run(options, signals).await
         }
+        Verb::Inject(inject) => {
+            if signals.default_from_now_on() {
+                return Ok(Exit::Terminated);
+            }
+            verb::inject(&inject, settings)
+        }
         other => {
             if signals.default_from_now_on() {
                 return Ok(Exit::Terminated);

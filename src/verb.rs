@@ -3,6 +3,7 @@
 
 mod drain;
 mod history;
+mod inject;
 mod install;
 mod plan;
 
@@ -14,6 +15,7 @@ use crate::kubernetes::Kubernetes;
 use crate::people::{self, Answer, Request};
 use crate::record::Record;
 use crate::run;
+pub use inject::inject;
 
 /// Says what went wrong.
 pub fn complain(message: &str) {
@@ -51,7 +53,7 @@ pub async fn run(
         Verb::Fresh => Ok(said(ask(Request::Fresh, &config()?).await?)),
         Verb::Takeover => Ok(said(ask(Request::Takeover, &config()?).await?)),
         Verb::Drain => drain::drain(&client()?).await,
-        Verb::Agent | Verb::Run { .. } => Ok(Exit::Usage),
+        Verb::Agent | Verb::Run { .. } | Verb::Inject(_) => Ok(Exit::Usage),
     }
 }
 

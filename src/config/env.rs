@@ -154,7 +154,7 @@ fn collect_unknown(values: &Dict, section: &str, unknown: &mut Vec<String>) {
 }
 
 /// The variable for a key: `stop.grace` is `SAVEPOINTD_STOP__GRACE`.
-fn variable(key: &str) -> String {
+pub(super) fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"))
 }
 
