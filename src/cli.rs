@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Flags};
 use crate::inject::{DEFAULT_PORT, Handover, Target};
+use crate::protocol::native::{self, Created};
 use crate::run::OnRefusal;
 
 const AFTER_HELP: &str = "\
@@ -26,6 +27,27 @@ pub struct Cli {
     /// Where configuration comes from.
     #[command(flatten)]
     pub settings: Settings,
+}
+
+/// The words to parse. Where Flink creates the pods (`kubernetes.entry.path`), this binary stands in the place of the image's
+/// entrypoint and is given what that would be: the verb and `entrypoint` are put in front of it.
+#[must_use]
+pub fn words(argv: Vec<String>, entrypoint: Option<String>) -> Vec<String> {
+    let Some((program, rest)) = argv.split_first() else { return argv };
+    let verb = match native::created(rest) {
+        _ if is_verb(rest) => return argv,
+        Some(Created::JobManager) => "run",
+        Some(Created::TaskManager) => "guard",
+        None => return argv,
+    };
+    let entrypoint = entrypoint.filter(|path| !path.is_empty()).unwrap_or_else(|| "/docker-entrypoint.sh".to_owned());
+    let before = [program.clone(), verb.to_owned(), "--".to_owned(), entrypoint];
+    before.into_iter().chain(rest.iter().cloned()).collect()
+}
+
+fn is_verb(rest: &[String]) -> bool {
+    let known = |word: &String| word.starts_with('-') || Cli::command().find_subcommand(word).is_some();
+    rest.first().is_none_or(known)
 }
 
 /// Where configuration comes from.
@@ -176,7 +198,53 @@ pub struct Inject {
     /// A container that is a TaskManager, whatever it looks like; may be given several times
     #[arg(long = "taskmanager", value_name = "KIND/NAME/CONTAINER")]
     pub task_managers: Vec<Target>,
-    /// Add no ServiceAccount, Role and RoleBinding; say which rules are needed
+    /// Add no service account, role and role binding; say which rules are needed
     #[arg(long)]
     pub no_rbac: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn in_the_place_of_an_entrypoint_the_verb_follows_from_what_is_started() {
+        let parsed = |line: &[&str], entrypoint: Option<&str>| {
+            let argv = line.iter().map(|word| (*word).to_owned()).collect();
+            words(argv, entrypoint.map(str::to_owned)).join("|")
+        };
+        let job_manager = "kubernetes-jobmanager.sh kubernetes-application";
+        for (line, entrypoint, expected) in [
+            (
+                &["sp", "bash", "-c", job_manager] as &[&str],
+                None,
+                "sp|run|--|/docker-entrypoint.sh|bash|-c|kubernetes-jobmanager.sh kubernetes-application",
+            ),
+            (
+                &["sp", "bash", "-c", "kubernetes-taskmanager.sh -Dk=v"],
+                Some("/own.sh"),
+                "sp|guard|--|/own.sh|bash|-c|kubernetes-taskmanager.sh -Dk=v",
+            ),
+            (
+                &["sp", "run", "--", "bash", "-c", job_manager],
+                None,
+                "sp|run|--|bash|-c|kubernetes-jobmanager.sh kubernetes-application",
+            ),
+            (
+                &["sp", "--set", "a=b", "run", "--", job_manager],
+                Some(""),
+                "sp|--set|a=b|run|--|kubernetes-jobmanager.sh kubernetes-application",
+            ),
+            (&["sp", "bash", "-c", "sleep 1"], None, "sp|bash|-c|sleep 1"),
+            (&["sp"], None, "sp"),
+            (&[], None, ""),
+        ] {
+            assert_eq!(parsed(line, entrypoint), expected);
+        }
+    }
 }

@@ -27,6 +27,10 @@ pub use schema::{
 /// The variable that names the configuration file where no flag does.
 pub const FILE_VARIABLE: &str = "SAVEPOINTD_CONFIG";
 
+/// The variable that names the image's entrypoint where this binary stands in its place. It is no key: what reads it reads no
+/// configuration.
+pub const ENTRYPOINT_VARIABLE: &str = "SAVEPOINTD_ENTRYPOINT";
+
 /// Everything that the agent can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use savepointd::cli::{Cli, Verb};
-use savepointd::config::{Client, Config};
+use savepointd::cli::{self, Cli, Verb};
+use savepointd::config::{self, Client, Config};
 use savepointd::exit::Exit;
 use savepointd::run::{self, OnRefusal};
 use savepointd::signals::Signals;
@@ -12,7 +12,7 @@ use savepointd::{agent, report, telemetry, verb};
 
 fn main() -> ExitCode {
     let signals = Signals::install();
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -37,6 +37,15 @@ fn main() -> ExitCode {
             Exit::Configuration.into()
         }
         Err(error) => system(error.as_ref()),
+    }
+}
+
+fn parse() -> Result<Cli, clap::Error> {
+    let argv: Result<Vec<String>, _> = std::env::args_os().map(std::ffi::OsString::into_string).collect();
+    match argv {
+        Ok(argv) => Cli::try_parse_from(cli::words(argv, std::env::var(config::ENTRYPOINT_VARIABLE).ok())),
+        // The parser says what is wrong with it.
+        Err(_) => Cli::try_parse(),
     }
 }
 

@@ -13,7 +13,7 @@ use figment::{
 };
 
 use super::{
-    FILE_VARIABLE,
+    ENTRYPOINT_VARIABLE, FILE_VARIABLE,
     error::Problem,
     schema::{self, KEYS},
 };
@@ -72,7 +72,7 @@ impl Layer {
     pub(super) fn environment(variables: impl Iterator<Item = (String, String)>, problems: &mut Vec<Problem>) -> Self {
         let mut found = BTreeMap::new();
         for (name, value) in variables.filter(|(name, value)| name.starts_with(PREFIX) && !value.is_empty()) {
-            if name == FILE_VARIABLE {
+            if name == FILE_VARIABLE || name == ENTRYPOINT_VARIABLE {
                 continue;
             }
             if name == LOG_VARIABLE {

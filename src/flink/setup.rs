@@ -14,6 +14,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::native::Native;
 use crate::protocol::options::{self, Given, Launch, LaunchError, Name};
 use known::{Known, disagreement};
 
@@ -165,8 +166,11 @@ pub fn learn(
     env: &dyn Fn(&str) -> Option<String>,
     read: &dyn Fn(&Path) -> io::Result<String>,
 ) -> Result<Setup, SetupError> {
-    let launch = options::launch(argv);
+    let native = Native::of(argv);
+    let launch = options::launch(native.as_ref().map_or(argv, Native::words));
     let (mode, entrypoint, script) = match &launch {
+        // Its configuration is a ConfigMap, which no entrypoint can write into.
+        Ok(launch) if launch.mode == options::Mode::KubernetesApplication => (launch.mode.into(), false, launch.script),
         Ok(launch) => (launch.mode.into(), launch.entrypoint, launch.script),
         Err(error) => {
             (hidden_mode(argv, *error), argv.iter().any(|token| token.ends_with("docker-entrypoint.sh")), None)
@@ -183,7 +187,9 @@ pub fn learn(
         known.set(key, value, PathSource::Dynamic, &format!("-D{key}"));
     }
     known.fill(&mut setup);
-    if let Ok(launch) = &launch {
+    if let Ok(launch) = &launch
+        && launch.mode != options::Mode::KubernetesApplication
+    {
         override_by_options(&mut setup, launch);
     }
     Ok(setup)

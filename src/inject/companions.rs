@@ -34,7 +34,7 @@ pub(super) fn name(workload: &str) -> String {
     let readable: String = workload
         .chars()
         .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' })
-        .take(40)
+        .take(36)
         .collect();
     format!("flink-{}-{:08x}-{NAME}", readable.trim_matches('-'), u32::from_be_bytes([a, b, c, d]))
         .replacen("--", "-", 1)
@@ -107,7 +107,7 @@ impl Companions {
     pub(super) fn is_elsewhere(&self) -> bool {
         let other = self.record.strip_prefix("configmap://").and_then(|rest| rest.split('/').next());
         match (other, &self.namespace) {
-            (Some(""), _) | (None, _) | (_, None) => false,
+            (Some("") | None, _) | (_, None) => false,
             (Some(other), Some(own)) => other != own,
         }
     }

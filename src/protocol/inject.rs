@@ -3,12 +3,20 @@
 //! Options go directly behind the mode word: anywhere later they might stand behind a token that Flink does not know and silently
 //! become program arguments. What the user's own options say about the same things is taken out first, so that nothing stale wins:
 //! of a repeated `--fromSavepoint` Flink takes the first, of a repeated `-D` the last.
+//!
+//! Native application mode knows `-D` alone, and, other than `standalone-job`, lets it say everything. Keys that were renamed are given
+//! under both names, as the version is not known yet.
 
+use super::native::Native;
 use super::options::{Given, LaunchError, Mode, Name, launch};
 
 const RESTORE_PATH_KEYS: [&str; 2] = ["execution.state-recovery.path", "execution.savepoint.path"];
 const RETENTION_KEY: &str = "execution.checkpointing.externalized-checkpoint-retention";
 const SHUTDOWN_KEY: &str = "execution.shutdown-on-application-finish";
+const IGNORE_UNCLAIMED_KEYS: [&str; 2] =
+    ["execution.state-recovery.ignore-unclaimed-state", "execution.savepoint.ignore-unclaimed-state"];
+const CLAIM_MODE_KEYS: [&str; 2] = ["execution.state-recovery.claim-mode", "execution.savepoint-restore-mode"];
+const JOB_ID_KEY: &str = "$internal.pipeline.job-id";
 
 /// What a start puts into Flink's command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,7 +49,7 @@ pub enum InjectError {
     },
     /// Not a command line of an application cluster.
     #[error(
-        "unknown command; supported are \"docker-entrypoint.sh standalone-job …\" and \"standalone-job.sh start-foreground …\", found: {}",
+        "unknown command; supported are \"docker-entrypoint.sh standalone-job …\", \"standalone-job.sh start-foreground …\" and \"kubernetes-jobmanager.sh kubernetes-application …\", found: {}",
         argv.join(" ")
     )]
     Unsupported {
@@ -75,54 +83,98 @@ pub enum InjectError {
 /// [`InjectError`], when the decision can't be expressed in this command line. Nothing must be started then: Flink would start with
 /// other state than was decided.
 pub fn inject(argv: &[String], injection: &Injection) -> Result<Vec<String>, InjectError> {
+    match Native::of(argv) {
+        Some(native) => Ok(native.with(&inject_words(native.words(), injection)?)),
+        None => inject_words(argv, injection),
+    }
+}
+
+fn inject_words(argv: &[String], injection: &Injection) -> Result<Vec<String>, InjectError> {
     let launch = launch(argv).map_err(|error| match error {
         LaunchError::ShellString => InjectError::ShellString { argv: argv.to_vec() },
         LaunchError::Unknown => InjectError::Unsupported { argv: argv.to_vec() },
     })?;
-    if launch.mode != Mode::StandaloneJob {
-        return Err(InjectError::Unsupported { argv: argv.to_vec() });
-    }
+    let (ours, is_ours): (_, fn(&Given, &Injection) -> bool) = match launch.mode {
+        Mode::StandaloneJob => (standalone(injection)?, is_standalone),
+        Mode::KubernetesApplication => (native(injection)?, is_native),
+        Mode::Session => return Err(InjectError::Unsupported { argv: argv.to_vec() }),
+    };
     if let (None, Some(path)) = (&injection.restore, &injection.configured_path) {
         return Err(InjectError::ConfiguredPath { path: path.clone() });
     }
     let kept = launch.options.iter().filter(|given| !is_ours(given, injection)).flat_map(Given::tokens);
-    Ok(launch.head.iter().cloned().chain(ours(injection)?).chain(kept.chain(launch.program).cloned()).collect())
+    Ok(launch.head.iter().cloned().chain(ours).chain(kept.chain(launch.program).cloned()).collect())
 }
 
-fn ours(injection: &Injection) -> Result<Vec<String>, InjectError> {
+fn standalone(injection: &Injection) -> Result<Vec<String>, InjectError> {
     let mut tokens = Vec::new();
     for (option, value) in [("--fromSavepoint", &injection.restore), ("--job-id", &injection.job_id)] {
         if let Some(value) = value {
-            if value.is_empty() || value.starts_with('-') {
-                return Err(InjectError::Value { option, value: value.clone() });
-            }
-            tokens.extend([option.to_owned(), value.clone()]);
+            tokens.extend([option.to_owned(), checked(option, value)?.clone()]);
         }
     }
     if injection.allow_non_restored_state {
         tokens.push("--allowNonRestoredState".to_owned());
     }
-    if injection.retention {
-        tokens.push(format!("-D{RETENTION_KEY}=RETAIN_ON_CANCELLATION"));
-    }
-    if injection.keep_running {
-        tokens.push(format!("-D{SHUTDOWN_KEY}=false"));
-    }
+    tokens.extend(lifetime(injection));
     Ok(tokens)
 }
 
-fn is_ours(given: &Given, injection: &Injection) -> bool {
+fn is_standalone(given: &Given, injection: &Injection) -> bool {
     match given.name() {
         Name::FromSavepoint => true,
         Name::AllowNonRestoredState => injection.allow_non_restored_state,
         Name::JobId => injection.job_id.is_some(),
-        Name::Dynamic => given.property().is_some_and(|(key, _)| {
-            RESTORE_PATH_KEYS.contains(&key)
-                || (injection.retention && key == RETENTION_KEY)
-                || (injection.keep_running && key == SHUTDOWN_KEY)
-        }),
+        Name::Dynamic => {
+            given.property().is_some_and(|(key, _)| RESTORE_PATH_KEYS.contains(&key) || is_lifetime(key, injection))
+        }
         _ => false,
     }
+}
+
+fn native(injection: &Injection) -> Result<Vec<String>, InjectError> {
+    let mut tokens = Vec::new();
+    let mut set = |keys: &[&str], value: &str| tokens.extend(keys.iter().map(|key| format!("-D{key}={value}")));
+    if let Some(path) = &injection.restore {
+        set(&RESTORE_PATH_KEYS, checked("execution.state-recovery.path", path)?);
+        // A point that Flink may delete is none. `standalone-job` knows no other mode.
+        set(&CLAIM_MODE_KEYS, "NO_CLAIM");
+    }
+    if injection.allow_non_restored_state {
+        set(&IGNORE_UNCLAIMED_KEYS, "true");
+    }
+    if let Some(job_id) = &injection.job_id {
+        set(&[JOB_ID_KEY], checked(JOB_ID_KEY, job_id)?);
+    }
+    tokens.extend(lifetime(injection));
+    Ok(tokens)
+}
+
+fn is_native(given: &Given, injection: &Injection) -> bool {
+    given.property().is_some_and(|(key, _)| {
+        RESTORE_PATH_KEYS.contains(&key)
+            || (injection.restore.is_some() && CLAIM_MODE_KEYS.contains(&key))
+            || (injection.allow_non_restored_state && IGNORE_UNCLAIMED_KEYS.contains(&key))
+            || (injection.job_id.is_some() && key == JOB_ID_KEY)
+            || is_lifetime(key, injection)
+    })
+}
+
+/// What keeps checkpoints and the `JobManager` until we say so.
+fn lifetime(injection: &Injection) -> Vec<String> {
+    let retention = injection.retention.then(|| format!("-D{RETENTION_KEY}=RETAIN_ON_CANCELLATION"));
+    retention.into_iter().chain(injection.keep_running.then(|| format!("-D{SHUTDOWN_KEY}=false"))).collect()
+}
+
+fn is_lifetime(key: &str, injection: &Injection) -> bool {
+    (injection.retention && key == RETENTION_KEY) || (injection.keep_running && key == SHUTDOWN_KEY)
+}
+
+fn checked<'a>(option: &'static str, value: &'a String) -> Result<&'a String, InjectError> {
+    if value.is_empty() || value.starts_with('-') {
+        return Err(InjectError::Value { option, value: value.clone() });
+    }
+    Ok(value)
 }
 
 #[cfg(test)]
@@ -253,6 +305,42 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn native_mode_is_told_by_properties_in_the_shells_string() {
+        let native = |string: &str| {
+            vec!["/docker-entrypoint.sh".to_owned(), "bash".to_owned(), "-c".to_owned(), string.to_owned()]
+        };
+        let script = "kubernetes-jobmanager.sh kubernetes-application";
+        let path = "-Dexecution.state-recovery.path=file:///sp/1 -Dexecution.savepoint.path=file:///sp/1 \
+                    -Dexecution.state-recovery.claim-mode=NO_CLAIM -Dexecution.savepoint-restore-mode=NO_CLAIM";
+        let rest = "-Dexecution.state-recovery.ignore-unclaimed-state=true -Dexecution.savepoint.ignore-unclaimed-state=true \
+                    '-D$internal.pipeline.job-id=00000000000000000000000000000001' \
+                    -Dexecution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION \
+                    -Dexecution.shutdown-on-application-finish=false";
+        for (before, injection, after) in [
+            (String::new(), restore(), format!("{script} {path}")),
+            (" -Dk=v".to_owned(), everything(), format!("{script} {path} {rest} -Dk=v")),
+            (
+                " -Dexecution.savepoint.path=old '-D$internal.pipeline.job-id=x' -Dexecution.savepoint-restore-mode=CLAIM".to_owned(),
+                everything(),
+                format!("{script} {path} {rest}"),
+            ),
+            (" -Dexecution.savepoint.path=old \"-Dk=$\"".replace('$', "v w"), Injection::default(), format!("{script} '-Dk=v w'")),
+            (" -Dexecution.savepoint-restore-mode=CLAIM".to_owned(), Injection::default(), format!("{script} -Dexecution.savepoint-restore-mode=CLAIM")),
+        ] {
+            let once = inject(&native(&format!("{script}{before}")), &injection);
+            assert_eq!(once, Ok(native(&after)), "{before}");
+            assert_eq!(inject(&once.unwrap(), &injection), Ok(native(&after)), "twice is once");
+        }
+        let direct = inject(&words(&format!("{script} -Dk=v")), &restore()).unwrap();
+        assert_eq!(direct, words(&format!("{script} {path} -Dk=v")));
+        for hidden in
+            ["kubernetes-jobmanager.sh kubernetes-application $MORE", "kubernetes-jobmanager.sh kubernetes-session"]
+        {
+            assert!(matches!(inject(&native(hidden), &restore()), Err(InjectError::ShellString { .. })), "{hidden}");
         }
     }
 

@@ -186,6 +186,10 @@ pub fn launch(argv: &[String]) -> Result<Launch<'_>, LaunchError> {
             ("standalone-job.sh" | "jobmanager.sh" | "kubernetes-jobmanager.sh", _) => {
                 return Err(LaunchError::Unknown);
             }
+            // An image's own script in front of Flink's takes the same words.
+            (script, Some("standalone-job")) if index == 0 || script.strip_suffix(".sh").is_some() => {
+                (Mode::StandaloneJob, None)
+            }
             _ => continue,
         };
         let (head, rest) = argv.split_at_checked(index + 2).ok_or(LaunchError::Unknown)?;
@@ -403,6 +407,8 @@ mod tests {
             ("gosu flink bash /opt/flink/bin/standalone-job.sh start-foreground -n", 5, Mode::StandaloneJob, false),
             ("docker-entrypoint.sh standalone-job.sh start-foreground", 3, Mode::StandaloneJob, true),
             ("/docker-entrypoint.sh jobmanager", 2, Mode::Session, true),
+            ("/own-entrypoint standalone-job -n", 2, Mode::StandaloneJob, true),
+            ("tini -- /own/entry.sh standalone-job", 4, Mode::StandaloneJob, true),
             ("kubernetes-jobmanager.sh kubernetes-application -Da=b", 2, Mode::KubernetesApplication, false),
         ] {
             let argv = words(line);

@@ -19,6 +19,7 @@ mod agent_death;
 mod deadline;
 mod ends;
 mod faults;
+mod inject;
 mod kubernetes;
 mod processes;
 mod refusals;

@@ -207,6 +207,26 @@ fn unclaimed_state_is_configurable_only_in_native_mode() {
 }
 
 #[test]
+fn native_mode_is_read_out_of_the_shells_string() {
+    let id = "00000000000000000000000000000001";
+    let string =
+        format!("kubernetes-jobmanager.sh kubernetes-application -Drest.port=7 '-D$internal.pipeline.job-id={id}'");
+    let argv = ["/docker-entrypoint.sh", "bash", "-c", &string].map(str::to_owned);
+    let env = |name: &str| (name == "FLINK_PROPERTIES").then(|| "state.savepoints.dir: file:///never".to_owned());
+    let setup = learn(&argv, &env, &|path| match path == Path::new(LEGACY) {
+        true => Ok("state.savepoints.dir: file:///sp\njobmanager.rpc.address: orders.default".to_owned()),
+        false => Err(io::ErrorKind::NotFound.into()),
+    });
+    let setup = setup.unwrap();
+    assert_eq!(
+        (setup.mode, setup.rest_port, setup.job_id.as_deref()),
+        (Mode::KubernetesApplication, Some(7), Some(id))
+    );
+    assert_eq!(setup.savepoint_directory.as_deref(), Some("file:///sp"));
+    assert_eq!(setup.rpc_address.as_deref(), Some("orders.default"));
+}
+
+#[test]
 fn other_commands_are_told_apart() {
     for (line, mode) in [
         ("bash -c kubernetes-jobmanager.sh\u{2007}kubernetes-application", Mode::KubernetesApplication),
