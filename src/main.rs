@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(exit) => exit.into(),
-        Err(error) if error.is::<savepointd::config::Error>() => {
+        Err(error) if error.is::<config::Error>() => {
             verb::complain(&format!("{error}"));
             Exit::Configuration.into()
         }

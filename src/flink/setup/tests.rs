@@ -213,9 +213,9 @@ fn native_mode_is_read_out_of_the_shells_string() {
         format!("kubernetes-jobmanager.sh kubernetes-application -Drest.port=7 '-D$internal.pipeline.job-id={id}'");
     let argv = ["/docker-entrypoint.sh", "bash", "-c", &string].map(str::to_owned);
     let env = |name: &str| (name == "FLINK_PROPERTIES").then(|| "state.savepoints.dir: file:///never".to_owned());
-    let setup = learn(&argv, &env, &|path| match path == Path::new(LEGACY) {
-        true => Ok("state.savepoints.dir: file:///sp\njobmanager.rpc.address: orders.default".to_owned()),
-        false => Err(io::ErrorKind::NotFound.into()),
+    let file = "state.savepoints.dir: file:///sp\njobmanager.rpc.address: orders.default";
+    let setup = learn(&argv, &env, &|path| {
+        (path == Path::new(LEGACY)).then(|| file.to_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
     });
     let setup = setup.unwrap();
     assert_eq!(
