@@ -5,10 +5,13 @@ mod claim;
 mod control;
 mod ending;
 mod events;
+mod guards;
 mod handover;
+mod presence;
 mod run_socket;
 mod session;
 mod stopping;
+mod waiting;
 mod watch;
 
 use std::cell::RefCell;
@@ -33,6 +36,7 @@ use crate::kubernetes::{self, Kubernetes};
 use crate::record::Record;
 use crate::signals::{Signal, Signals};
 use crate::telemetry::metrics::Metrics;
+use guards::Guards;
 use session::Session;
 
 /// The daemon.
@@ -49,6 +53,8 @@ struct Agent {
     /// What `run` has to do; every reader of the stream sees the newest.
     orders: tokio::sync::watch::Sender<Orders>,
     session: RefCell<Option<Rc<Session>>>,
+    /// What TaskManagers' guards are told.
+    guards: Guards,
     /// What the gate last answered, for people.
     gate: RefCell<String>,
     /// One claim at a time: a `run` that lost its connection asks again.
@@ -78,6 +84,7 @@ pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
     let metrics = Metrics::install();
     let agent = Rc::new(Agent {
         cluster: OnceCell::new(),
+        guards: Guards::new(),
         record,
         kubernetes,
         clock: Clock::start(),
@@ -178,6 +185,7 @@ async fn until_told_to_end(agent: &Rc<Agent>, signals: &mut Signals) {
         }
         () = tokio::time::sleep(limit) => {}
     }
+    agent.guards.before_the_end().await;
 }
 
 /// Listens for the admin server. "Any address" means IPv4's where there is no IPv6.
@@ -215,6 +223,7 @@ impl Agent {
         let known = self.cluster.get_or_try_init(async || {
             let id = cluster::id(&self.config, self.kubernetes.as_ref()).await?;
             self.metrics.cluster(&id);
+            self.guards.name(&id);
             tracing::info!(cluster = id, "this is the cluster");
             Ok(id)
         });

@@ -1,4 +1,4 @@
-//! What `run` and the agent say to each other over the run socket: JSON over HTTP/1.1.
+//! What `run`, guards and the agent say to each other: JSON over HTTP/1.1, `run` over its socket, guards over the network.
 //!
 //! | request | meaning |
 //! |---|---|
@@ -8,6 +8,8 @@
 //! | `POST /v1/stop` | take a final savepoint ([`StopRequest`]); the result comes as an order |
 //! | `POST /v1/drain` | the same for whichever epoch runs; answered when the outcome is durable ([`Drained`]) |
 //! | `POST /v1/exited` | the entrypoint has ended ([`Exited`]) |
+//! | `GET /api/v1/stop?works_for=EPOCH` | for guards: a stream of lines, each a [`Tidings`] or empty (a sign of life) |
+//! | `GET /api/v1/look` | a guard's pod is being ended: look whether this one is too; the answer is a [`Tidings`] |
 
 use serde::{Deserialize, Serialize};
 
@@ -163,4 +165,37 @@ pub struct Exited {
     pub code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
+}
+
+/// What the agent tells guards about the JobManager beside it; the newest counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tidings {
+    /// The cluster's id. A guard keeps to the first one that it heard of.
+    pub cluster: String,
+    /// The epoch that is served here; none before the first start.
+    pub epoch: Option<u64>,
+    /// How it stands with that epoch.
+    pub phase: Phase,
+    /// Its JobManager's process has ended: a TaskManager that starts now can't find it any more.
+    pub ended: bool,
+    /// `host:port` of the agent that serves a newer epoch.
+    pub elsewhere: Option<String>,
+}
+
+/// How it stands with an epoch, as far as TaskManagers are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The gate is closed: no JobManager.
+    #[default]
+    Waiting,
+    /// The JobManager runs.
+    Running,
+    /// A final savepoint is being taken: no task may end now.
+    Stopping,
+    /// The final savepoint is durable and the job at its end: its tasks are gone.
+    Released,
+    /// The JobManager has ended, or is being ended, while its tasks may still work.
+    Gone,
 }

@@ -15,7 +15,7 @@ environment (SAVEPOINTD_SECTION__KEY), flags (--set section.key=value).
 
 Exit codes: 0 done; 1 the job failed for good; 64 wrong usage; 65 the job ran from something else
 than the chosen point; 71 the system refused; 75 try again later; 77 refused on purpose; 78 wrong
-configuration; 143 ended by SIGTERM. Otherwise run gives the entrypoint's own code.";
+configuration; 143 ended by SIGTERM. Otherwise run and guard give the entrypoint's own code.";
 
 /// Keeps Flink state through whatever Kubernetes does to a pod.
 #[derive(Debug, Parser)]
@@ -120,6 +120,12 @@ pub enum Verb {
         #[arg(long, value_enum, value_name = "WHAT")]
         on_refusal: Option<OnRefusal>,
         /// The entrypoint, such as /docker-entrypoint.sh standalone-job --job-classname com.example.Job
+        #[arg(last = true, required = true, value_name = "CMD")]
+        command: Vec<String>,
+    },
+    /// Run a TaskManager: hold SIGTERM while a final savepoint is being taken, end tasks that outlive their JobManager
+    Guard {
+        /// The entrypoint, such as /docker-entrypoint.sh taskmanager
         #[arg(last = true, required = true, value_name = "CMD")]
         command: Vec<String>,
     },

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 pub use error::{Error, Problem};
 use reader::Reader;
 pub use schema::{
-    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnNoState, RecordKind, RecordUrl,
+    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnNoState, RecordKind, RecordUrl, Recovery,
     SavepointFormat, directory_url,
 };
 
@@ -71,8 +71,21 @@ pub struct Client {
     pub control_socket: PathBuf,
     /// How long a stop may take.
     pub stop: Stop,
+    /// How a guard conducts itself.
+    pub guard: Guard,
     /// What is logged, and how.
     pub log: Log,
+}
+
+/// How a guard conducts itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guard {
+    /// The JobManager's agent, `host:port`; `None` leaves it to Flink's own configuration.
+    pub agent: Option<String>,
+    /// How long a guard that is told to end waits for word that a stop has begun.
+    pub settle: Duration,
+    /// How a TaskManager that stays comes to the next JobManager.
+    pub recovery: Recovery,
 }
 
 /// Which cluster this is.
@@ -303,6 +316,9 @@ impl Client {
         let control_socket = reader.get("control_socket", schema::socket);
         let grace = reader.get("stop.grace", schema::positive_duration);
         let reserve = reader.get("stop.reserve", schema::duration);
+        let agent = reader.optional("guard.agent", schema::host_and_port);
+        let settle = reader.get("guard.settle", schema::duration);
+        let recovery = reader.get("flink.recovery", Recovery::parse);
         let format = reader.get("log.format", LogFormat::parse);
         let level = reader.get("log.level", LogLevel::parse);
         let (socket, control_socket, stop) = (socket?, control_socket?, Stop { grace: grace?, reserve: reserve? });
@@ -312,7 +328,8 @@ impl Client {
         if socket == control_socket {
             reader.conflict("control_socket", &format!("expected another path than {}", reader.place("socket")));
         }
-        Some(Self { socket, control_socket, stop, log: Log { format: format?, level: level? } })
+        let guard = Guard { agent, settle: settle?, recovery: recovery? };
+        Some(Self { socket, control_socket, stop, guard, log: Log { format: format?, level: level? } })
     }
 }
 

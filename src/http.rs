@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 
 /// The body of every response.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -118,12 +118,35 @@ pub enum Error {
 pub async fn request(socket: &Path, method: &str, path: &str, body: Vec<u8>) -> Result<Response<Incoming>, Error> {
     let name = || socket.display().to_string();
     let stream = UnixStream::connect(socket).await.map_err(|source| Error::Connect { path: name(), source })?;
+    exchange(stream, "savepointd", method, path, body).await
+}
+
+/// Sends a GET over TCP to `address` (`host:port`) and gives the response, whose body may go on for long.
+///
+/// # Errors
+/// If nobody answers, or with an error.
+pub async fn get(address: &str, path: &str) -> Result<Response<Incoming>, Error> {
+    let stream =
+        TcpStream::connect(address).await.map_err(|source| Error::Connect { path: address.to_owned(), source })?;
+    exchange(stream, address, "GET", path, Vec::new()).await
+}
+
+async fn exchange<S>(
+    stream: S,
+    host: &str,
+    method: &str,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<Response<Incoming>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::task::spawn_local(connection);
     let request = Request::builder()
         .method(method)
         .uri(path)
-        .header(header::HOST, "savepointd")
+        .header(header::HOST, host)
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body)))?;
     let response = sender.send_request(request).await?;
@@ -147,4 +170,41 @@ pub async fn call<T: DeserializeOwned>(
 ) -> Result<T, Error> {
     let response = request(socket, method, path, serde_json::to_vec(body)?).await?;
     Ok(serde_json::from_slice(&response.into_body().collect().await?.to_bytes())?)
+}
+
+/// The lines of a response as they come.
+#[derive(Debug)]
+pub struct Lines {
+    body: Incoming,
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    /// The lines of this response.
+    #[must_use]
+    pub fn of(response: Response<Incoming>) -> Self {
+        Self { body: response.into_body(), buffer: Vec::new() }
+    }
+
+    /// The next line, without its end; none when the other side has closed the connection in order.
+    ///
+    /// # Errors
+    /// If the connection broke.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let mut line: Vec<u8> = self.buffer.drain(..=end).collect();
+                line.pop();
+                return Ok(Some(line));
+            }
+            match self.body.frame().await {
+                Some(frame) => {
+                    if let Ok(data) = frame?.into_data() {
+                        self.buffer.extend_from_slice(&data);
+                    }
+                }
+                None => return Ok(None),
+            }
+        }
+    }
 }

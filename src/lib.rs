@@ -4,16 +4,19 @@
 //! **Start**: claim → read → list → choose → verify → inject → exec → confirm.
 //!
 //! Every file has its place in one of these two sentences. [`protocol`] holds both as state machines without I/O;
-//! [`stop`] and [`start`] carry them out; [`agent`] is the daemon that decides, [`run`] the wrapper that obeys.
+//! [`stop`] and [`start`] carry them out; [`agent`] is the daemon that decides, [`run`] the wrapper that obeys,
+//! [`guard`] the same for TaskManagers.
 
 pub mod agent;
 pub mod api;
+mod child;
 pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod exit;
 pub mod flink;
+pub mod guard;
 pub mod holder;
 pub mod http;
 pub mod inject;

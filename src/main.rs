@@ -8,7 +8,7 @@ use savepointd::config::{self, Client, Config};
 use savepointd::exit::Exit;
 use savepointd::run::{self, OnRefusal};
 use savepointd::signals::Signals;
-use savepointd::{agent, report, telemetry, verb};
+use savepointd::{agent, guard, report, telemetry, verb};
 
 fn main() -> ExitCode {
     let signals = Signals::install();
@@ -82,6 +82,11 @@ async fn dispatch(cli: Cli, signals: Signals) -> anyhow::Result<Exit> {
                 return Ok(Exit::Terminated);
             }
             verb::inject(&inject, settings)
+        }
+        Verb::Guard { command } => {
+            let client = Client::load(file, std::env::vars(), flags)?;
+            telemetry::log::begin(&client.log);
+            Ok(guard::guard(guard::Options { argv: command, guard: client.guard, stop: client.stop }, signals).await)
         }
         other => {
             if signals.default_from_now_on() {

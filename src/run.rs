@@ -2,7 +2,6 @@
 //! SIGTERM from it until the final state is durable.
 
 mod alone;
-mod child;
 mod embedded;
 mod gate;
 mod hold;
@@ -15,13 +14,13 @@ use nix::sys::signal::Signal as Kill;
 use tokio::sync::{mpsc, watch};
 
 use crate::api::{ClaimRequest, Exited, Finish, ReleaseOrder, StopRequest};
+use crate::child::{self, Entrypoint};
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::protocol::entry::Attempt;
 use crate::protocol::time::{Deadline, Moment};
 use crate::signals::{Signal, Signals};
 use crate::{holder, http, random};
-use child::Entrypoint;
 use embedded::Embedded;
 use hold::{Force, Held};
 use line::News;

@@ -53,7 +53,7 @@ pub async fn run(
         Verb::Fresh => Ok(said(ask(Request::Fresh, &config()?).await?)),
         Verb::Takeover => Ok(said(ask(Request::Takeover, &config()?).await?)),
         Verb::Drain => drain::drain(&client()?).await,
-        Verb::Agent | Verb::Run { .. } | Verb::Inject(_) => Ok(Exit::Usage),
+        Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) => Ok(Exit::Usage),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The admin server: read only, for probes, Prometheus and people.
+//! The admin server: read only, for probes, Prometheus, guards and people.
 //!
 //! `/livez` answers as long as the agent's event loop turns. `/readyz` says whether the gate is open and the JobManager's
 //! RPC port is up: TaskManagers find the JobManager through its readiness, so it must not wait for the job.
@@ -13,7 +13,7 @@ use hyper::{Request, Response, StatusCode};
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use super::Agent;
+use super::{Agent, guards};
 use crate::http::{self, Body, Handler};
 
 /// Flink's default RPC port.
@@ -36,11 +36,9 @@ async fn route(agent: &Rc<Agent>, request: &Request<Incoming>) -> Response<Body>
             Ok(()) => plain(StatusCode::OK, "ready\n".to_owned()),
             Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
         },
-        ("GET", "/api/v1/look") => {
-            agent.look().await;
-            http::json(StatusCode::OK, &agent.status())
-        }
         ("GET", "/api/v1/status") => http::json(StatusCode::OK, &agent.status()),
+        ("GET", "/api/v1/stop") => guards::follow(agent, request.uri().query()),
+        ("GET", "/api/v1/look") => http::json(StatusCode::OK, &agent.looked().await),
         ("GET", "/") => plain(StatusCode::OK, agent.status_page()),
         _ => plain(StatusCode::NOT_FOUND, "there are /, /metrics, /livez, /readyz and /api/v1/status\n".to_owned()),
     }

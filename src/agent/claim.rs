@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::Agent;
+use super::guards::Turn;
 use super::session::{Said, Session};
 use crate::api::{ClaimReply, ClaimRequest, Finish, Orders};
 use crate::config::{Config, RecordKind, SavepointFormat};
@@ -27,13 +28,17 @@ impl Agent {
             Ok(reply) => reply,
             Err(reason) => ClaimReply::No { decision: Decision::Refuse.as_str().to_owned(), reason },
         };
-        self.report(&reply);
+        let decision = self.report(&reply);
+        self.metrics.decided(decision);
         reply
     }
 
     /// Answers, or says in words why the start is refused before anything was looked at.
     async fn try_claim(self: &Rc<Self>, request: ClaimRequest) -> Result<ClaimReply, String> {
         let ClaimRequest { holder, argv, setup, running } = request;
+        if let Some(session) = self.session.borrow().as_ref().filter(|_| running) {
+            self.heard_of(session);
+        }
         plan::supported(&setup)?;
         let directories = plan::directories(&self.config, &setup)?;
         let job_ids = plan::job_ids(&self.config, &setup)?;
@@ -65,7 +70,13 @@ impl Agent {
             Verdict::No { decision, reason, .. } => {
                 return Ok(ClaimReply::No { decision: decision.as_str().to_owned(), reason });
             }
-            Verdict::Later { reason, holder } => return Ok(ClaimReply::Later { reason, soon: holder.is_some() }),
+            Verdict::Later { reason, holder: Some(holder) } => {
+                // Said before the wait: this is what the next seconds are about.
+                self.report(&ClaimReply::Later { reason: reason.clone(), soon: true });
+                self.wait_for(&holder).await;
+                return Ok(ClaimReply::Later { reason, soon: true });
+            }
+            Verdict::Later { reason, holder: None } => return Ok(ClaimReply::Later { reason, soon: false }),
             Verdict::Superseded { reason } => return Ok(ClaimReply::Superseded { reason }),
         };
         let restore = go.base.as_ref().map(|base| base.path.clone());
@@ -83,7 +94,11 @@ impl Agent {
             reason: session.go.reason.clone(),
             finish: Box::new(finish),
         };
+        self.guards.point_elsewhere(None);
         self.begin_session(session, running);
+        if !running {
+            self.guards.before_a_start().await;
+        }
         Ok(reply)
     }
 
@@ -171,8 +186,12 @@ impl Agent {
     }
 
     fn begin_session(self: &Rc<Self>, session: Session, running: bool) {
-        if running && self.session_of(session.epoch()).is_some_and(|known| !known.is_over()) {
+        if let Some(known) = self.session_of(session.epoch()).filter(|known| running && !known.is_over()) {
             // Only the connection had broken; what is under way goes on.
+            self.guards.tell(known.epoch(), Turn::Started);
+            if known.stopping.get() {
+                self.guards.tell(known.epoch(), Turn::Stopping);
+            }
             return;
         }
         let session = Rc::new(session);
@@ -183,12 +202,14 @@ impl Agent {
         }
         self.orders.send_replace(Orders { epoch: session.epoch(), ..Orders::default() });
         self.metrics.epoch(session.epoch());
+        self.guards.tell(session.epoch(), Turn::Claimed);
         if running {
             self.started(&session);
         }
     }
 
-    fn report(self: &Rc<Self>, reply: &ClaimReply) {
+    /// Says what is answered, and gives the word for it.
+    fn report<'a>(self: &Rc<Self>, reply: &'a ClaimReply) -> &'a str {
         let (decision, text) = match reply {
             ClaimReply::Go { decision, path, reason, .. } => {
                 let path = path.as_deref();
@@ -210,9 +231,9 @@ impl Agent {
                 ("later", format!("waiting: {reason}"))
             }
         };
-        self.metrics.decided(decision);
         self.event_of_start(decision, &text);
         *self.gate.borrow_mut() = text;
+        decision
     }
 }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Agent;
+use super::guards::Turn;
 use super::session::Session;
 use crate::kubernetes::Severity;
 use crate::protocol::entry::PodRef;
@@ -43,6 +44,7 @@ impl Agent {
         self.event(Severity::Warning, "HandoverFailed", reason);
         session.handing_over.set(false);
         session.stopping.set(false);
+        self.guards.tell(session.epoch(), Turn::Kept);
         self.order(session.epoch(), |orders| {
             orders.stopping = false;
             orders.attempt = None;

@@ -67,10 +67,10 @@ fn not_this_epoch() -> Response<Body> {
 }
 
 /// Every change of the orders as a line, and while a stop is under way an empty line each second.
-fn orders(agent: &Agent) -> Response<Body> {
+fn orders(agent: &Rc<Agent>) -> Response<Body> {
     let mut changes = agent.orders.subscribe();
     changes.mark_changed();
-    let lines = stream::unfold(changes, |mut changes| async move {
+    let lines = stream::unfold((changes, agent.line_of_run()), |(mut changes, alive)| async move {
         let stopping = changes.borrow().stopping;
         let next_line = async {
             let beat = async {
@@ -86,7 +86,7 @@ fn orders(agent: &Agent) -> Response<Body> {
             }
         };
         let text = next_line.await?;
-        Some((Ok(Frame::data(text)), changes))
+        Some((Ok(Frame::data(text)), (changes, alive)))
     });
     Response::new(StreamBody::new(lines).boxed_unsync())
 }

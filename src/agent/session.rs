@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use super::presence::Presence;
 use crate::api::Finish;
 use crate::flink::Flink;
 use crate::flink::setup::Setup;
@@ -57,6 +58,7 @@ pub(super) struct Session {
     pub(super) deadline: watch::Sender<Deadline>,
     /// Why the pod ends, once it has told.
     pub(super) cause: RefCell<Option<Cause>>,
+    pub(super) presence: Presence,
     /// Turns true when the entrypoint has ended.
     pub(super) gone: watch::Sender<bool>,
     tasks: RefCell<Vec<AbortHandle>>,
@@ -82,6 +84,7 @@ impl Session {
             turned_down: RefCell::default(),
             deadline: watch::Sender::new(Deadline::after(Moment(0), Duration::ZERO, Duration::ZERO)),
             cause: RefCell::default(),
+            presence: Presence::default(),
             gone: watch::Sender::new(false),
             tasks: RefCell::default(),
         }

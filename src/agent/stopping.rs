@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Agent;
+use super::guards::Turn;
 use super::session::Session;
 use crate::api::{Drained, Exited, Orders, ReleaseOrder};
 use crate::protocol::entry::{Attempt, Fact};
@@ -63,6 +64,7 @@ impl Agent {
         };
         tracing::info!(epoch = session.epoch(), ?grace, "stopping");
         self.order(session.epoch(), |orders| orders.stopping = true);
+        self.guards.tell(session.epoch(), Turn::Stopping);
         let (agent, session) = (Rc::clone(self), Rc::clone(session));
         tokio::task::spawn_local(async move {
             let plan = Plan { checkpoints_survive: session.checkpoints_survive().await, ..plan };
@@ -75,6 +77,7 @@ impl Agent {
                 return;
             }
             let hand_over = session.handing_over.get();
+            agent.guards.tell(session.epoch(), Turn::of(release.outcome));
             agent.order(session.epoch(), |orders| {
                 orders.release = Some(ReleaseOrder {
                     kill: release.kill,
@@ -142,6 +145,7 @@ impl Agent {
         if session.started.replace(true) {
             return;
         }
+        self.guards.tell(session.epoch(), Turn::Started);
         let agent = Rc::clone(self);
         let watched = Rc::clone(session);
         let task = tokio::task::spawn_local(async move { agent.watch(&watched).await });
@@ -155,6 +159,7 @@ impl Agent {
         tracing::info!(code = exited.code, signal = exited.signal, "the entrypoint has ended");
         session.gone.send_replace(true);
         self.say_that_it_left(session.epoch());
+        self.guards.tell(session.epoch(), Turn::Ended);
         // That an epoch is void is still to be recorded.
         if !session.stopping.get() && !session.void.get() {
             session.abort_tasks();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Agent;
+use super::guards::Turn;
 use super::session::Session;
 use crate::api::ReleaseOrder;
 use crate::exit::Exit;
@@ -175,6 +176,8 @@ impl Agent {
     }
 
     pub(super) fn release(&self, session: &Session, reason: &str, exit: Exit, kill: bool) {
+        let turn = if kill || session.void.get() { Turn::Condemned } else { Turn::Released };
+        self.guards.tell(session.epoch(), turn);
         self.order(session.epoch(), |orders| {
             orders.release.get_or_insert_with(|| ReleaseOrder {
                 kill,

@@ -18,6 +18,7 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("control_socket", Some("/run/savepointd/control.sock")),
     ("flink.url", Some("http://127.0.0.1:8081")),
     ("flink.job_id", Some("derived")),
+    ("flink.recovery", Some("fast")),
     ("savepoint.directory", None),
     ("savepoint.format", Some("native")),
     ("savepoint.drain", Some("false")),
@@ -33,6 +34,8 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("pod.namespace", None),
     ("pod.uid", None),
     ("pod.ip", None),
+    ("guard.agent", None),
+    ("guard.settle", Some("2s")),
     ("admin.address", Some("[::]:9250")),
     ("log.format", Some("json")),
     ("log.level", Some("info")),
@@ -219,6 +222,16 @@ words! {
 }
 
 words! {
+    /// How a TaskManager that stays comes to the next JobManager.
+    Recovery {
+        /// Its guard exchanges it for a fresh one, which finds the next JobManager at once.
+        Fast = "fast",
+        /// As Flink does it: it waits until its heartbeat to the old JobManager times out.
+        Flink = "flink",
+    }
+}
+
+words! {
     /// The format of the final savepoint.
     SavepointFormat {
         /// Fast; bound to the state backend.
@@ -330,6 +343,16 @@ pub(super) fn unless_off<T>(text: &str, parse: impl FnOnce(&str) -> Result<T, St
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| expected("an address such as \"[::]:9250\"", text))
+}
+
+/// A host and a port, not resolved: names may point elsewhere tomorrow.
+pub(super) fn host_and_port(text: &str) -> Result<String, String> {
+    let fits = text.rsplit_once(':').is_some_and(|(host, port)| {
+        let is_v6 = host.starts_with('[') && host.ends_with(']');
+        let host_fits = !host.is_empty() && !host.contains(['/', '@', ' ']) && (is_v6 || !host.contains(':'));
+        host_fits && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    if fits { Ok(text.to_owned()) } else { Err(expected("a host and a port such as \"jobmanager:9250\"", text)) }
 }
 
 pub(super) fn socket(text: &str) -> Result<PathBuf, String> {

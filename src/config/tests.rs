@@ -153,6 +153,13 @@ fn wrong_values_are_named_as_they_were_written() {
         ("SAVEPOINTD_ADMIN__ADDRESS", ":9250", "expected \"off\" or an address such as \"[::]:9250\", found \":9250\""),
         ("SAVEPOINTD_FLINK__URL", "https://jm:8081", "this build has no support for https:// yet, only for http://"),
         ("SAVEPOINTD_FLINK__URL", "http://me:hunter2@jm", "expected a URL without user name and password"),
+        ("SAVEPOINTD_FLINK__RECOVERY", "slow", "expected \"fast\" or \"flink\", found \"slow\""),
+        (
+            "SAVEPOINTD_GUARD__SETTLE",
+            "2",
+            "expected a duration such as \"30s\" or \"5m\", found \"2\": add a unit, for example \"2s\"",
+        ),
+        ("SAVEPOINTD_GUARD__AGENT", "jm", "expected a host and a port such as \"jobmanager:9250\", found \"jm\""),
         (
             "SAVEPOINTD_LOG",
             "loud",
@@ -205,6 +212,8 @@ fn problems_of_a_file_name_file_and_key() {
 
 #[test]
 fn a_client_needs_no_record() {
+    let guard = Client::load(None, env(&[]), Flags::default()).unwrap().guard;
+    assert_eq!(guard, Guard { agent: None, settle: Duration::from_secs(2), recovery: Recovery::Fast });
     let client =
         Client::load(None, env(&[("SAVEPOINTD_SOCKET", "/s"), ("SAVEPOINTD_LOG", "warn")]), Flags::default()).unwrap();
     assert_eq!((client.socket, client.log.level), (PathBuf::from("/s"), LogLevel::Warn));
@@ -267,6 +276,16 @@ fn durations_have_units() {
     }
     for text in ["", "30", "1.5", "-1s", "1mo", "soon"] {
         assert!(schema::duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn an_agents_address_has_host_and_port() {
+    for text in ["jm:9250", "jm.ns.svc:1", "10.0.0.1:9250", "[fd00::1]:9250"] {
+        assert_eq!(schema::host_and_port(text).as_deref(), Ok(text));
+    }
+    for text in ["", "jm", "jm:", ":9250", "jm:0", "jm:65536", "fd00::1:9250", "http://jm:9250", "a b:1"] {
+        assert!(schema::host_and_port(text).is_err(), "{text}");
     }
 }
 

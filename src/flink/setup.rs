@@ -195,6 +195,30 @@ pub fn learn(
     Ok(setup)
 }
 
+/// The values that a TaskManager will find in its configuration for `keys`, `-D` options left aside. `script` is its start
+/// script, where there is one; `entrypoint` says whether the image's entrypoint runs before it.
+///
+/// # Errors
+///
+/// [`SetupError`], when a file is there but can't be read.
+pub fn look_up<const N: usize>(
+    script: Option<&Path>,
+    entrypoint: bool,
+    env: &dyn Fn(&str) -> Option<String>,
+    read: &dyn Fn(&Path) -> io::Result<String>,
+    keys: [&str; N],
+) -> Result<[Option<String>; N], SetupError> {
+    let known = |entrypoint| {
+        let mut known = Known::default();
+        Files::find(&directories(script, env), read)?.apply(&mut known, &mut Setup::default(), entrypoint, env)?;
+        Ok(known)
+    };
+    // The entrypoint writes over the JobManager's address even where it is told none, unless the file is mounted read-only.
+    // A TaskManager that looks for its JobManager in its own container is nobody's wish: the file's address counts.
+    let (file, known) = (known(false)?, known(entrypoint)?);
+    Ok(keys.map(|key| known.value(&[key]).or_else(|| file.value(&[key]))))
+}
+
 /// The mode behind a shell string, as Flink's own native mode writes it.
 fn hidden_mode(argv: &[String], error: LaunchError) -> Mode {
     let has = |word| error == LaunchError::ShellString && argv.iter().any(|token| token.contains(word));

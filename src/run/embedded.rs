@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal as Kill, kill};
 use nix::unistd::Pid;
 use tokio::time::Instant;
 
-use super::child::{self, Ended};
+use crate::child::{self, Ended};
 use crate::exit::Exit;
 use crate::signals::{Signal, Signals};
 

@@ -4,8 +4,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::embedded::Embedded;
-use super::{OnRefusal, Options, child};
+use super::{OnRefusal, Options};
 use crate::api::{ClaimReply, ClaimRequest, Finish};
+use crate::child;
 use crate::exit::Exit;
 use crate::flink::setup::{self, Setup};
 use crate::protocol::entry::Holder;
@@ -67,7 +68,7 @@ pub(super) async fn pass(options: &Options, holder: Holder) -> Passed {
 async fn try_pass(options: &Options, holder: &Holder, unanswered: &mut u32) -> Result<Passed, Closed> {
     const A_WHILE: Duration = Duration::from_secs(5);
     const SOON: Duration = Duration::from_secs(1);
-    const AT_ONCE: Duration = Duration::from_millis(300);
+    const AT_ONCE: Duration = Duration::from_millis(100);
     let closed = |reason, pause, exit| Err(Closed { reason, pause, exit: Some(exit) });
     let setup = match learn(&options.argv) {
         Ok(setup) => setup,

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::api::{ClaimReply, ClaimRequest, Orders, ReleaseOrder, Started};
+use crate::http::Lines;
 use crate::{http, random, report};
 
 /// What `run` hears.
@@ -66,21 +66,15 @@ pub(super) async fn follow(socket: PathBuf, claim: ClaimRequest, epoch: u64, new
 }
 
 async fn listen(socket: &Path, epoch: u64, news: &UnboundedSender<News>) -> Result<(), http::Error> {
-    let mut body = http::request(socket, "GET", "/v1/orders", Vec::new()).await?.into_body();
-    let mut buffer = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
-        buffer.extend_from_slice(&data);
-        while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = buffer.drain(..=end).collect();
-            let heard = if line.len() == 1 {
-                News::SignOfLife
-            } else {
-                let orders: Orders = serde_json::from_slice(&line)?;
-                if orders.epoch == epoch { News::Orders(orders) } else { News::SignOfLife }
-            };
-            let _ = news.send(heard);
-        }
+    let mut lines = Lines::of(http::request(socket, "GET", "/v1/orders", Vec::new()).await?);
+    while let Some(line) = lines.next().await? {
+        let heard = if line.is_empty() {
+            News::SignOfLife
+        } else {
+            let orders: Orders = serde_json::from_slice(&line)?;
+            if orders.epoch == epoch { News::Orders(orders) } else { News::SignOfLife }
+        };
+        let _ = news.send(heard);
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ impl Known {
         keys.iter().find_map(|key| self.0.get(*key)).filter(|property| !property.value.is_empty())
     }
 
-    fn value(&self, keys: &[&str]) -> Option<String> {
+    pub(super) fn value(&self, keys: &[&str]) -> Option<String> {
         self.get(keys).map(|property| property.value.clone())
     }
 

@@ -17,7 +17,7 @@ use crate::api::Exited;
 use crate::exit::Exit;
 
 /// Orphans of the entrypoint become ours, as they would be PID 1's.
-pub(super) fn become_reaper() {
+pub(crate) fn become_reaper() {
     if std::process::id() != 1
         && let Err(error) = prctl::set_child_subreaper(true)
     {
@@ -27,20 +27,20 @@ pub(super) fn become_reaper() {
 
 /// A child that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ended {
-    pub(super) pid: Pid,
-    pub(super) status: Status,
+pub(crate) struct Ended {
+    pub(crate) pid: Pid,
+    pub(crate) status: Status,
 }
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Status {
+pub(crate) enum Status {
     Code(i32),
     Signal(Signal),
 }
 
 impl Status {
-    pub(super) fn exit(self) -> Exit {
+    pub(crate) fn exit(self) -> Exit {
         let code = match self {
             Self::Code(code) => code,
             Self::Signal(signal) => 128 + signal as i32,
@@ -48,7 +48,7 @@ impl Status {
         Exit::Child(u8::try_from(code & 0xff).unwrap_or(u8::MAX))
     }
 
-    pub(super) fn exited(self, epoch: u64) -> Exited {
+    pub(crate) fn exited(self, epoch: u64) -> Exited {
         match self {
             Self::Code(code) => Exited { epoch, code: Some(code), signal: None },
             Self::Signal(signal) => Exited { epoch, code: None, signal: Some(signal as i32) },
@@ -57,7 +57,7 @@ impl Status {
 }
 
 /// Every child that has ended since the last call. One SIGCHLD may stand for many.
-pub(super) fn reap() -> Vec<Ended> {
+pub(crate) fn reap() -> Vec<Ended> {
     let mut ended = Vec::new();
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -75,7 +75,7 @@ pub(super) fn reap() -> Vec<Ended> {
 
 /// Starts a program in a process group of its own. It is killed by the kernel should this process die: a JobManager
 /// without `run` would be a zombie beside the next one.
-pub(super) fn spawn(argv: &[String], own_stdin: bool) -> io::Result<Pid> {
+pub(crate) fn spawn(argv: &[String], own_stdin: bool) -> io::Result<Pid> {
     let Some((program, arguments)) = argv.split_first() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no command was given"));
     };
@@ -107,38 +107,38 @@ fn die_with(command: &mut Command, parent: Pid) {
 
 /// The entrypoint and what it started.
 #[derive(Debug)]
-pub(super) struct Entrypoint {
+pub(crate) struct Entrypoint {
     pid: Pid,
 }
 
 impl Entrypoint {
-    pub(super) fn start(argv: &[String]) -> io::Result<Self> {
+    pub(crate) fn start(argv: &[String]) -> io::Result<Self> {
         let pid = spawn(argv, true)?;
         // Not its arguments: some people give passwords there.
         tracing::info!(%pid, program = argv.first(), "the entrypoint is started");
         Ok(Self { pid })
     }
 
-    pub(super) fn end_among(&self, ended: &[Ended]) -> Option<Status> {
+    pub(crate) fn end_among(&self, ended: &[Ended]) -> Option<Status> {
         ended.iter().find(|one| one.pid == self.pid).map(|one| one.status)
     }
 
     /// Signals the whole process group: a script that does not `exec` would keep the signal to itself.
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         match killpg(self.pid, signal) {
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(error) => tracing::warn!(%error, %signal, "the entrypoint can't be signalled"),
         }
     }
 
-    pub(super) fn pass_on(&self, number: i32) {
+    pub(crate) fn pass_on(&self, number: i32) {
         if let Ok(signal) = Signal::try_from(number) {
             self.signal(signal);
         }
     }
 
     /// Nothing that the entrypoint started outlives it.
-    pub(super) fn end_what_is_left(&self) {
+    pub(crate) fn end_what_is_left(&self) {
         self.signal(Signal::SIGKILL);
     }
 }

@@ -1,0 +1,68 @@
+//! Whether `run` is still there. It is PID 1 of its container: when it is killed the JobManager dies with it, and nobody is
+//! left to report that.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::Agent;
+use super::guards::Turn;
+use super::session::Session;
+use crate::protocol::time::Moment;
+
+/// How long `run`, whose line has broken, may take to be heard of again before it counts as dead. One that lives asks
+/// anew within milliseconds; guards that believed a break at once would end tasks for nothing.
+const BROKEN: Duration = Duration::from_millis(400);
+/// The same after it has claimed its epoch again: that may fail for a while, when the record is away, and is repeated.
+const CLAIMED: Duration = Duration::from_secs(10);
+
+/// What is known of one `run`.
+#[derive(Debug, Default)]
+pub(super) struct Presence {
+    /// Its open lines.
+    lines: Cell<usize>,
+    /// Without a line it counts as dead from then on.
+    until: Cell<Option<Moment>>,
+}
+
+impl Presence {
+    fn expect(&self, until: Moment) {
+        self.until.set(self.until.get().max(Some(until)));
+    }
+}
+
+impl Agent {
+    /// Counts a line of `run` as open for as long as the stream lives that gets what this gives.
+    pub(super) fn line_of_run(self: &Rc<Self>) -> oneshot::Sender<()> {
+        let (alive, end) = oneshot::channel();
+        if let Some(session) = self.session.borrow().clone() {
+            session.presence.lines.set(session.presence.lines.get() + 1);
+            let agent = Rc::clone(self);
+            tokio::task::spawn_local(async move {
+                let _ = end.await;
+                session.presence.lines.set(session.presence.lines.get() - 1);
+                session.presence.expect(agent.clock.now().plus(BROKEN));
+                agent.doubt(&session).await;
+            });
+        }
+        alive
+    }
+
+    /// `run` has asked to go on with its epoch.
+    pub(super) fn heard_of(&self, session: &Session) {
+        session.presence.expect(self.clock.now().plus(CLAIMED));
+    }
+
+    async fn doubt(&self, session: &Session) {
+        let presence = &session.presence;
+        while presence.lines.get() == 0 && !session.is_over() {
+            let Some(until) = presence.until.get().filter(|until| self.clock.now() < *until) else {
+                tracing::warn!(epoch = session.epoch(), "run is gone without a word: so is the JobManager");
+                return self.guards.tell(session.epoch(), Turn::Ended);
+            };
+            tokio::time::sleep_until(self.clock.instant(until)).await;
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A TaskManager's command line: where its options go, and what its configuration says.
+
+use std::io;
+use std::path::Path;
+
+use crate::flink::setup::{self, SetupError};
+
+/// How long a TaskManager waits before it looks for its JobManager again. Flink's default are 10 s, which one that is up
+/// before the new JobManager would sit out. A plain number: Flink up to 1.17 reads no unit here.
+const RETRY: (&str, &str) = ("cluster.registration.error-delay", "500");
+const RPC_ADDRESS: &str = "jobmanager.rpc.address";
+const RPC_PORT: &str = "jobmanager.rpc.port";
+/// Flink's default RPC port.
+const DEFAULT_RPC_PORT: u16 = 6123;
+
+/// What is started, and where its JobManager is to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Prepared {
+    pub(super) argv: Vec<String>,
+    /// The host of the JobManager, where the configuration names it.
+    pub(super) host: Option<String>,
+    pub(super) rpc_port: u16,
+}
+
+/// A command line that is recognised as a TaskManager's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Launch<'a> {
+    /// Its options begin there.
+    options: usize,
+    /// Whether the image's `docker-entrypoint.sh` runs, which edits the configuration first.
+    entrypoint: bool,
+    /// The start script, unless the entrypoint's mode word stands for it.
+    script: Option<&'a Path>,
+}
+
+fn launch(argv: &[String]) -> Option<Launch<'_>> {
+    let mut entrypoint = false;
+    for (index, token) in argv.iter().enumerate() {
+        let next = argv.get(index + 1).map(String::as_str);
+        let script = Some(Path::new(token));
+        match (token.rsplit('/').next().unwrap_or(token), next) {
+            ("docker-entrypoint.sh", Some("taskmanager")) => {
+                return Some(Launch { options: index + 2, entrypoint: true, script: None });
+            }
+            ("docker-entrypoint.sh", _) => entrypoint = true,
+            ("taskmanager.sh", Some("start-foreground")) => {
+                return Some(Launch { options: index + 2, entrypoint, script });
+            }
+            ("kubernetes-taskmanager.sh", _) => return Some(Launch { options: index + 1, entrypoint, script }),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The value of the last `-Dkey=value` or `-D key=value`: of repeated ones Flink takes that.
+fn dynamic<'a>(options: &'a [String], key: &str) -> Option<&'a str> {
+    let mut found = None;
+    let mut tokens = options.iter();
+    while let Some(token) = tokens.next() {
+        let property = match token.strip_prefix("-D") {
+            Some("") => tokens.next().map(String::as_str),
+            attached => attached,
+        };
+        if let Some((name, value)) = property.and_then(|property| property.split_once('='))
+            && name == key
+        {
+            found = Some(value);
+        }
+    }
+    found
+}
+
+/// Learns what the child's configuration says, and lets the child look for its JobManager more often, where nobody said how
+/// often it should. A command line that is not recognised stays as it is.
+///
+/// # Errors
+/// [`SetupError`], if the configuration is there but can't be read.
+pub(super) fn prepare(
+    argv: &[String],
+    fast: bool,
+    env: &dyn Fn(&str) -> Option<String>,
+    read: &dyn Fn(&Path) -> io::Result<String>,
+) -> Result<Prepared, SetupError> {
+    let mut argv = argv.to_vec();
+    let launch = launch(&argv);
+    let (script, entrypoint) = launch.map_or((None, false), |launch| (launch.script, launch.entrypoint));
+    let [address, port, retry] = setup::look_up(script, entrypoint, env, read, [RPC_ADDRESS, RPC_PORT, RETRY.0])?;
+    let options = launch.and_then(|launch| argv.get(launch.options..)).unwrap_or_default();
+    let given = |key, configured: Option<String>| dynamic(options, key).map(str::to_owned).or(configured);
+    let host = given(RPC_ADDRESS, address);
+    let rpc_port = given(RPC_PORT, port).and_then(|port| port.parse().ok()).unwrap_or(DEFAULT_RPC_PORT);
+    let is_set = given(RETRY.0, retry).is_some();
+    if let Some(Launch { options, .. }) = launch.filter(|_| fast && !is_set) {
+        argv.insert(options, format!("-D{}={}", RETRY.0, RETRY.1));
+    }
+    Ok(Prepared { argv, host, rpc_port })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDED: &str = "-Dcluster.registration.error-delay=500";
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(|word| word.replace('_', " ")).collect()
+    }
+
+    fn prepared(line: &str, file: &str, env: &[(&str, &str)]) -> Prepared {
+        let env = |name: &str| {
+            let set = env.iter().chain([&("FLINK_CONF_DIR", "/c")]).find(|(known, _)| *known == name);
+            set.map(|(_, value)| (*value).to_owned())
+        };
+        let read = |path: &Path| match path.to_str() {
+            Some("/c/config.yaml") => Ok(file.to_owned()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        };
+        prepare(&words(line), true, &env, &read).unwrap()
+    }
+
+    #[test]
+    fn the_retry_stands_behind_the_mode_word_unless_somebody_set_it() {
+        for (line, file, env, added) in [
+            ("/docker-entrypoint.sh taskmanager", "", "", Some(2)),
+            ("tini -g -- /docker-entrypoint.sh taskmanager -Da=b", "", "", Some(5)),
+            ("/opt/flink/bin/taskmanager.sh start-foreground -Da=b", "", "", Some(2)),
+            ("/docker-entrypoint.sh bin/taskmanager.sh start-foreground", "", "", Some(3)),
+            ("kubernetes-taskmanager.sh -Da=b", "", "", Some(1)),
+            ("/docker-entrypoint.sh taskmanager", "cluster.registration.error-delay: 1 s", "", None),
+            ("/docker-entrypoint.sh taskmanager", "", "cluster.registration.error-delay: 7", None),
+            ("/x/taskmanager.sh start-foreground", "", "cluster.registration.error-delay: 7", Some(2)),
+            ("/docker-entrypoint.sh taskmanager -D cluster.registration.error-delay=1", "", "", None),
+            ("/docker-entrypoint.sh taskmanager -Dcluster.registration.error-delay=1", "", "", None),
+            ("bash -c kubernetes-taskmanager.sh_-Da=b", "", "", None),
+            ("taskmanager.sh start", "", "", None),
+            ("sleep 1", "", "", None),
+        ] {
+            let argv = prepared(line, file, &[("FLINK_PROPERTIES", env)]).argv;
+            let mut expected = words(line);
+            if let Some(at) = added {
+                expected.insert(at, ADDED.to_owned());
+            }
+            assert_eq!(argv, expected);
+        }
+    }
+
+    #[test]
+    fn the_job_manager_is_where_the_task_manager_will_look_for_it() {
+        let file = "jobmanager.rpc.address: file\njobmanager.rpc.port: 7000\n";
+        let script = "/x/taskmanager.sh start-foreground";
+        let image = "/docker-entrypoint.sh taskmanager";
+        for (line, file, env, host, port) in [
+            (script, file, &[] as &[(&str, &str)], Some("file"), 7000),
+            (script, "", &[], None, 6123),
+            (script, file, &[("JOB_MANAGER_RPC_ADDRESS", "variable")], Some("file"), 7000),
+            (image, file, &[("JOB_MANAGER_RPC_ADDRESS", "variable")], Some("variable"), 7000),
+            // Mounted read-only, the file keeps its address; written over, the TaskManager would look for itself.
+            (image, file, &[], Some("file"), 7000),
+            (image, file, &[("FLINK_PROPERTIES", "jobmanager.rpc.address: property")], Some("property"), 7000),
+            (
+                "/docker-entrypoint.sh taskmanager -Djobmanager.rpc.address=a -D jobmanager.rpc.address=b",
+                file,
+                &[],
+                Some("b"),
+                7000,
+            ),
+        ] {
+            let prepared = prepared(line, file, env);
+            assert_eq!((prepared.host.as_deref(), prepared.rpc_port), (host, port), "{line} {env:?}");
+        }
+    }
+}
