@@ -21,6 +21,7 @@ use crate::exit::Exit;
 use crate::protocol::time::Moment;
 use crate::report;
 use crate::signals::{Signal, Signals};
+use command::Prepared;
 use duty::{Duty, Effect, Event, Terms};
 use link::{Ends, News};
 
@@ -42,7 +43,7 @@ pub struct Options {
 pub async fn guard(options: Options, mut signals: Signals) -> Exit {
     child::become_reaper();
     let clock = Clock::start();
-    let (argv, ends) = prepare(&options);
+    let (Prepared { argv, finds_soon, .. }, ends) = prepare(&options);
     let mut child = match start(&argv) {
         Ok(child) => child,
         Err(exit) => return exit,
@@ -51,7 +52,7 @@ pub async fn guard(options: Options, mut signals: Signals) -> Exit {
         settle: options.guard.settle,
         grace: options.stop.grace,
         reserve: options.stop.reserve,
-        renews: options.guard.recovery == Recovery::Fast,
+        renews: options.guard.recovery == Recovery::Fast && !finds_soon,
     };
     let mut duty = Duty::begin(terms, clock.now());
     let (mut line, mut heard) = Line::new(ends);
@@ -113,32 +114,27 @@ fn start(argv: &[String]) -> Result<Entrypoint, Exit> {
     })
 }
 
-/// The child's command line, and the agent, if it is known.
-fn prepare(options: &Options) -> (Vec<String>, Option<Ends>) {
+/// The child's command line and what its configuration says; the agent, if it is known.
+fn prepare(options: &Options) -> (Prepared, Option<Ends>) {
     let env = |name: &str| std::env::var(name).ok();
     let fast = options.guard.recovery == Recovery::Fast;
-    let (argv, host, rpc_port) =
-        match command::prepare(&options.argv, fast, &env, &|path| std::fs::read_to_string(path)) {
-            Ok(prepared) => (prepared.argv, prepared.host, prepared.rpc_port),
-            Err(error) => {
-                tracing::warn!(
-                    error = report::chain(&error),
-                    "Flink's configuration can't be read; the TaskManager is started as it is"
-                );
-                (options.argv.clone(), None, 0)
-            }
-        };
-    let learnt = host.as_ref().map(|host| format!("{host}:{AGENT_PORT}"));
+    let prepared = command::prepare(&options.argv, fast, &env, &|path| std::fs::read_to_string(path));
+    let prepared = prepared.unwrap_or_else(|error| {
+        let error = report::chain(&error);
+        tracing::warn!(error, "Flink's configuration can't be read; the TaskManager is started as it is");
+        Prepared::as_it_is(&options.argv)
+    });
+    let learnt = prepared.host.as_ref().map(|host| format!("{host}:{AGENT_PORT}"));
     let Some(agent) = options.guard.agent.clone().or(learnt) else {
         tracing::warn!(
             "no agent is known, so nothing is guarded: set guard.agent (SAVEPOINTD_GUARD__AGENT) to host:port of the \
              JobManager's agent, or jobmanager.rpc.address in Flink's configuration"
         );
-        return (argv, None);
+        return (prepared, None);
     };
     tracing::info!(agent, "guarding");
-    let job_manager = host.map(|host| format!("{host}:{rpc_port}"));
-    (argv, Some(Ends { agent, job_manager, works_for: None.into(), tries_job_manager: false.into() }))
+    let job_manager = prepared.host.as_ref().map(|host| format!("{host}:{}", prepared.rpc_port));
+    (prepared, Some(Ends { agent, job_manager, works_for: None.into(), tries_job_manager: false.into() }))
 }
 
 /// The line to the agent, if there is one.

@@ -14,7 +14,9 @@ use crate::protocol::time::Moment;
 
 /// How long `run`, whose line has broken, may take to be heard of again before it counts as dead. One that lives asks
 /// anew within milliseconds; guards that believed a break at once would end tasks for nothing.
-const BROKEN: Duration = Duration::from_millis(400);
+const BROKEN: Duration = Duration::from_millis(500);
+/// How long it may take to open its line at all.
+const BEGUN: Duration = Duration::from_secs(3);
 /// The same after it has claimed its epoch again: that may fail for a while, when the record is away, and is repeated.
 const CLAIMED: Duration = Duration::from_secs(10);
 
@@ -48,6 +50,13 @@ impl Agent {
             });
         }
         alive
+    }
+
+    /// `run` has begun to run the entrypoint, and opens its line next, if it is not killed before.
+    pub(super) fn expect_line_of(self: &Rc<Self>, session: &Rc<Session>) {
+        session.presence.expect(self.clock.now().plus(BEGUN));
+        let (agent, session) = (Rc::clone(self), Rc::clone(session));
+        tokio::task::spawn_local(async move { agent.doubt(&session).await });
     }
 
     /// `run` has asked to go on with its epoch.

@@ -146,6 +146,7 @@ impl Agent {
             return;
         }
         self.guards.tell(session.epoch(), Turn::Started);
+        self.expect_line_of(session);
         let agent = Rc::clone(self);
         let watched = Rc::clone(session);
         let task = tokio::task::spawn_local(async move { agent.watch(&watched).await });

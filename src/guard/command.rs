@@ -2,12 +2,17 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::flink::setup::{self, SetupError};
 
 /// How long a TaskManager waits before it looks for its JobManager again. Flink's default are 10 s, which one that is up
 /// before the new JobManager would sit out. A plain number: Flink up to 1.17 reads no unit here.
 const RETRY: (&str, &str) = ("cluster.registration.error-delay", "500");
+/// How long a TaskManager waits for a JobManager that does not come back; Flink's default are 50 s.
+const PATIENCE: &str = "heartbeat.timeout";
+/// A fresh TaskManager is up in less.
+const SHORT: Duration = Duration::from_secs(10);
 const RPC_ADDRESS: &str = "jobmanager.rpc.address";
 const RPC_PORT: &str = "jobmanager.rpc.port";
 /// Flink's default RPC port.
@@ -20,6 +25,15 @@ pub(super) struct Prepared {
     /// The host of the JobManager, where the configuration names it.
     pub(super) host: Option<String>,
     pub(super) rpc_port: u16,
+    /// Whether the TaskManager finds the next JobManager by itself in about the time that a fresh one needs.
+    pub(super) finds_soon: bool,
+}
+
+impl Prepared {
+    /// Where nothing can be learnt.
+    pub(super) fn as_it_is(argv: &[String]) -> Self {
+        Self { argv: argv.to_vec(), host: None, rpc_port: DEFAULT_RPC_PORT, finds_soon: false }
+    }
 }
 
 /// A command line that is recognised as a TaskManager's.
@@ -85,16 +99,32 @@ pub(super) fn prepare(
     let mut argv = argv.to_vec();
     let launch = launch(&argv);
     let (script, entrypoint) = launch.map_or((None, false), |launch| (launch.script, launch.entrypoint));
-    let [address, port, retry] = setup::look_up(script, entrypoint, env, read, [RPC_ADDRESS, RPC_PORT, RETRY.0])?;
+    let keys = [RPC_ADDRESS, RPC_PORT, RETRY.0, PATIENCE];
+    let [address, port, retry, patience] = setup::look_up(script, entrypoint, env, read, keys)?;
     let options = launch.and_then(|launch| argv.get(launch.options..)).unwrap_or_default();
     let given = |key, configured: Option<String>| dynamic(options, key).map(str::to_owned).or(configured);
     let host = given(RPC_ADDRESS, address);
     let rpc_port = given(RPC_PORT, port).and_then(|port| port.parse().ok()).unwrap_or(DEFAULT_RPC_PORT);
+    let patience = given(PATIENCE, patience);
+    let finds_soon = patience.as_deref().and_then(duration).is_some_and(|patience| patience <= SHORT);
     let is_set = given(RETRY.0, retry).is_some();
     if let Some(Launch { options, .. }) = launch.filter(|_| fast && !is_set) {
         argv.insert(options, format!("-D{}={}", RETRY.0, RETRY.1));
     }
-    Ok(Prepared { argv, host, rpc_port })
+    Ok(Prepared { argv, host, rpc_port, finds_soon })
+}
+
+/// A duration as Flink writes it: a number, of milliseconds if nothing else is said. Of the units those that a timeout may
+/// have.
+fn duration(text: &str) -> Option<Duration> {
+    let unit = text.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+    match unit.trim() {
+        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => Some(Duration::from_millis(number)),
+        "s" | "sec" | "secs" | "second" | "seconds" => Some(Duration::from_secs(number)),
+        "m" | "min" | "minute" | "minutes" => number.checked_mul(60).map(Duration::from_secs),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +173,27 @@ mod tests {
             }
             assert_eq!(argv, expected);
         }
+    }
+
+    #[test]
+    fn a_short_heartbeat_finds_the_next_job_manager_soon() {
+        for (timeout, soon) in [
+            ("", false),
+            ("50000", false),
+            ("50 s", false),
+            ("1 min", false),
+            ("6000", true),
+            ("6s", true),
+            ("10 s", true),
+            ("10001 ms", false),
+            ("1 d", false),
+            ("soon", false),
+        ] {
+            let file = if timeout.is_empty() { String::new() } else { format!("heartbeat.timeout: {timeout}\n") };
+            assert_eq!(prepared("/docker-entrypoint.sh taskmanager", &file, &[]).finds_soon, soon, "{timeout}");
+        }
+        let line = "/docker-entrypoint.sh taskmanager -Dheartbeat.timeout=5000";
+        assert!(prepared(line, "heartbeat.timeout: 50000\n", &[]).finds_soon);
     }
 
     #[test]

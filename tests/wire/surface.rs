@@ -103,7 +103,7 @@ fn the_status_tells_what_runs_from_what() {
     assert_eq!(status["job_id"], world.flink.job_id().as_str());
     assert!(get(port, "/").1.contains(&base));
     assert_eq!(get(port, "/nothing").0, 404);
-    for path in ["/api/v1/status", "/api/v1/stop", "/", "/metrics"] {
+    for path in ["/api/v1/status", "/api/v1/stop", "/api/v1/look", "/", "/metrics"] {
         assert_eq!(http::request("POST", port, path, "{}").unwrap().0, 404, "{path} is not read only");
     }
 }
@@ -224,7 +224,7 @@ fn a_wrong_configuration_is_78_and_names_each_place() {
 #[test]
 fn every_verb_has_help_and_an_unknown_one_is_64() {
     let run = |words: &[&str]| Command::new(binary()).args(words).output().unwrap();
-    for verb in ["agent", "run", "install", "history", "plan", "pin", "unpin", "fresh"] {
+    for verb in ["agent", "run", "guard", "install", "history", "plan", "pin", "unpin", "fresh"] {
         let output = run(&[verb, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{verb}");
         let text = String::from_utf8(output.stdout).unwrap();
@@ -232,7 +232,7 @@ fn every_verb_has_help_and_an_unknown_one_is_64() {
     }
     let text = String::from_utf8(run(&["--help"]).stdout).unwrap();
     assert!(text.contains("Exit codes:"), "{text}");
-    for wrong in [["teleport"].as_slice(), &[], &["pin"], &["run"], &["history", "--output", "xml"]] {
+    for wrong in [["teleport"].as_slice(), &[], &["pin"], &["run"], &["guard"], &["history", "--output", "xml"]] {
         let output = run(wrong);
         assert_eq!(output.status.code(), Some(64), "{wrong:?}");
         assert!(!output.stderr.is_empty());
