@@ -81,6 +81,7 @@ impl Agent {
             "started": session.is_some_and(|session| session.started.get()),
             "confirmed": session.and_then(|session| session.confirmed.borrow().clone()),
             "stopping": orders.stopping,
+            "guards": self.guards.number(),
             "outcome": orders.release.as_ref().and_then(|release| release.outcome),
         })
     }

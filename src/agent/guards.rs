@@ -141,6 +141,11 @@ impl Guards {
         self.tidings.borrow().clone()
     }
 
+    /// How many guards listen.
+    pub(super) fn number(&self) -> usize {
+        self.listeners.borrow().len()
+    }
+
     /// Tells every guard of a turn that this epoch has taken. One that does not concern the newest epoch is not told.
     pub(super) fn tell(&self, epoch: u64, turn: Turn) {
         let changed = self.tidings.send_if_modified(|tidings| {

@@ -16,8 +16,8 @@ const UNREACHABLE: Duration = Duration::from_secs(3);
 /// How long a new child waits at most for the old JobManager's end. One that found it still alive would keep to it, and
 /// wait for it until Flink's heartbeat times out.
 const LAST_BREATH: Duration = Duration::from_secs(10);
-/// How long an idle child may take to end in order before it is killed.
-const IDLE_END: Duration = Duration::from_secs(3);
+/// How long an idle child may take to end in order before it is killed. A Flink JVM lives at most 5 s after SIGTERM.
+const IDLE_END: Duration = Duration::from_secs(6);
 /// SIGKILL is sent once more after this, should the child be in an uninterruptible sleep.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
 

@@ -14,6 +14,7 @@ mod support;
 
 mod crash;
 mod cycle;
+mod guards;
 mod people;
 mod slow;
 mod trouble;

@@ -67,7 +67,7 @@ impl Cluster {
         Self::with(version, &[])
     }
 
-    /// The same, with more of Flink's configuration.
+    /// The same, with more of Flink's configuration; an empty value takes away what would be there.
     pub fn with(version: &str, configuration: &[(&str, &str)]) -> Self {
         let jar = script("tests/flink/job.sh", version);
         let home = Path::new(&jar).parent().unwrap().join("home");
@@ -101,7 +101,7 @@ impl Cluster {
             ("state.checkpoints.dir", format!("file://{root}/chk")),
             ("state.savepoints.dir", format!("file://{root}/sp")),
             ("execution.checkpointing.interval", "1 s".to_owned()),
-            // A TaskManager that stays notices the JobManager's change only by these (until guard does that).
+            // A TaskManager without a guard that stays notices the JobManager's change only by these.
             ("heartbeat.interval", "2000".to_owned()),
             ("heartbeat.timeout", "6000".to_owned()),
             ("cluster.registration.error-delay", "500".to_owned()),
@@ -109,7 +109,9 @@ impl Cluster {
         ];
         for (key, value) in configuration {
             lines.retain(|(known, _)| known != key);
-            lines.push((key, (*value).to_owned()));
+            if !value.is_empty() {
+                lines.push((key, (*value).to_owned()));
+            }
         }
         let text: String = lines.iter().map(|(key, value)| format!("{key}: {value}\n")).collect();
         let file = if version_number(version) >= (1, 19) { "config.yaml" } else { "flink-conf.yaml" };
@@ -148,6 +150,32 @@ impl Cluster {
         self.task_manager = Some(child);
     }
 
+    /// A TaskManager behind `savepointd guard`.
+    pub fn guarded_task_manager(&self) -> Process {
+        let mut command = Command::new(binary());
+        self.environment(command.args(["guard", "--set", &format!("guard.agent=127.0.0.1:{}", self.admin)]));
+        command.arg("--").arg(self.home.join("bin/taskmanager.sh")).arg("start-foreground");
+        let log = std::fs::File::options().create(true).append(true).open(self.path("log/taskmanager.out")).unwrap();
+        Process::start(command.stdout(log))
+    }
+
+    /// The agent as a process of its own, for [`run_apart`](Self::run_apart).
+    pub fn agent_apart(&self) -> Process {
+        let mut command = Command::new(binary());
+        command
+            .args(["agent", "--record", &self.record()])
+            .args(["--set", &format!("socket={}", self.path("run.sock"))]);
+        command.args(["--set", &format!("control_socket={}", self.path("control.sock"))]);
+        Process::start(command.args(["--set", &format!("admin.address=127.0.0.1:{}", self.admin)]))
+    }
+
+    /// `savepointd run` with that agent.
+    pub fn run_apart(&self) -> Process {
+        let mut command = Command::new(binary());
+        command.args(["run", "--on-refusal", "wait", "--set", &format!("socket={}", self.path("run.sock"))]);
+        self.job_manager_behind(command)
+    }
+
     /// SIGKILL, as a node's death.
     pub fn kill_task_manager(&mut self) {
         if let Some(mut child) = self.task_manager.take() {
@@ -164,9 +192,13 @@ impl Cluster {
     /// `savepointd run --agent` before the JobManager.
     pub fn run(&self) -> Process {
         let mut command = Command::new(binary());
-        self.environment(&mut command);
         command.args(["run", "--agent", "--record", &self.record()]);
         command.args(["--set", &format!("admin.address=127.0.0.1:{}", self.admin)]);
+        self.job_manager_behind(command)
+    }
+
+    fn job_manager_behind(&self, mut command: Command) -> Process {
+        self.environment(&mut command);
         for setting in &self.settings {
             command.args(["--set", setting]);
         }
@@ -251,6 +283,20 @@ impl Cluster {
             std::fs::read_dir(self.dir.path().join("out")).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         files.iter().filter_map(|file| life(&std::fs::read_to_string(file).unwrap())).collect()
+    }
+
+    /// Asserts that no life wrote anything after the next one had begun.
+    pub fn assert_one_writer_at_a_time(&self) {
+        let mut files: Vec<_> =
+            std::fs::read_dir(self.dir.path().join("out")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        for pair in files.windows(2) {
+            let last_record = std::fs::metadata(&pair[0]).unwrap().modified().unwrap();
+            let last_record = last_record.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+            let name = pair[1].file_name().unwrap().to_str().unwrap();
+            let begin: u128 = name.split('-').next().unwrap().parse().unwrap();
+            assert!(last_record <= begin, "{last_record} is after {name}: {:#?}", self.lives());
+        }
     }
 
     /// Waits until the job has written `count` records more than when it was asked.

@@ -101,7 +101,7 @@ fn an_agent_that_ends_after_the_release_takes_its_job_manager_with_it() {
     guard.hears(1, Phase::Released);
     assert_eq!(guard.on(Event::Lost), ["terminate"]);
     // It does not end in order.
-    assert_eq!(guard.wakes(), (3_000, vec!["kill"]));
+    assert_eq!(guard.wakes(), (6_000, vec!["kill"]));
     assert_eq!(guard.wakes(), (1_000, vec!["kill"]));
     assert_eq!(guard.on(Event::ChildEnded), ["start"]);
 }
