@@ -24,17 +24,23 @@ pub struct Call {
     verb: Option<&'static str>,
     resource: Option<&'static str>,
     name: Option<String>,
+    word: Option<&'static str>,
 }
 
 impl Call {
     /// Every request.
     pub fn any() -> Self {
-        Self { verb: None, resource: None, name: None }
+        Self { verb: None, resource: None, name: None, word: None }
     }
 
     /// Requests of this verb (`get`, `create`, `update`) for this resource (`configmaps`, `pods`, `namespaces`, `events`).
     pub fn to(verb: &'static str, resource: &'static str) -> Self {
-        Self { verb: Some(verb), resource: Some(resource), name: None }
+        Self { verb: Some(verb), resource: Some(resource), ..Self::any() }
+    }
+
+    /// Of these, the ones whose body holds this word.
+    pub fn saying(self, word: &'static str) -> Self {
+        Self { word: Some(word), ..self }
     }
 
     /// Of these, the ones for the object of this name.
@@ -46,6 +52,7 @@ impl Call {
         self.verb.is_none_or(|verb| verb == request.verb)
             && self.resource.is_none_or(|resource| resource == request.resource)
             && self.name.as_ref().is_none_or(|name| request.name.as_ref() == Some(name))
+            && self.word.is_none_or(|word| request.body.contains(word))
     }
 }
 
