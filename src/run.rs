@@ -391,7 +391,9 @@ impl Supervision {
 
     async fn report(&self, exited: Exited) {
         let told = http::call::<serde_json::Value>(&self.socket, "POST", "/v1/exited", &exited);
-        if !matches!(tokio::time::timeout(Duration::from_millis(500), told).await, Ok(Ok(_))) {
+        let left = self.held.as_ref().map(|held| held.deadline.at.since(self.clock.now()));
+        let patience = Duration::from_millis(500).min(left.unwrap_or(Duration::MAX)).max(Duration::from_millis(100));
+        if !matches!(tokio::time::timeout(patience, told).await, Ok(Ok(_))) {
             tracing::debug!("the agent was not told of the entrypoint's end");
         }
     }

@@ -244,10 +244,15 @@ impl Agent {
     /// A guard's pod is being ended. Perhaps this one is too, and has not heard of it: then its stop begins now, while all
     /// TaskManagers are still there.
     pub(super) async fn looked(self: &Rc<Self>) -> Tidings {
+        let asked = self.clock.now();
         let mut looked = self.guards.looked.lock().await;
-        if looked.is_none_or(|at| self.clock.now().since(at) >= LOOK_PAUSE) {
-            self.look().await;
+        // What was seen before somebody asked may be out of date: the pod may have been deleted just then.
+        if looked.is_none_or(|at| at < asked) {
+            if let Some(before) = *looked {
+                tokio::time::sleep_until(self.clock.instant(before.plus(LOOK_PAUSE))).await;
+            }
             *looked = Some(self.clock.now());
+            self.look().await;
         }
         self.guards.newest()
     }

@@ -80,9 +80,10 @@ impl Embedded {
         Some(end.status.exit())
     }
 
-    /// Has the end of the agent wait for at least this long.
+    /// Has the end of the agent wait for this long, and never not at all.
     pub(super) fn allow(&mut self, last_words: Duration) {
-        self.last_words = self.last_words.max(last_words);
+        const LEAST: Duration = Duration::from_millis(200);
+        self.last_words = last_words.max(LEAST);
     }
 
     /// Ends the agent and waits for that, for a short time.

@@ -80,7 +80,7 @@ fn nobody_who_is_hung_at_once_keeps_the_container_past_its_deadline() {
     world.flink.fault(Call::Jobs, &Fault::Hang, usize::MAX);
     let (code, took) = terminate(&mut process, LONG);
     assert_eq!(code, 143);
-    // `run` ends its agent after the entrypoint, with a second's patience.
+    // `run` ends its agent after the entrypoint, with hardly any patience left.
     assert!(took < Duration::from_millis(5_500), "{took:?}: {}", process.text());
     assert!(!is_alive(agent));
     world.next_restores(&checkpoint);
