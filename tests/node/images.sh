@@ -83,6 +83,10 @@ flink() { # VERSION
     rm -rf "$work"
     mkdir -p "$work"/{conf,opt}
     cp "$home"/conf/* "$work/conf/"
+    # As in the official images: reachable from other pods.
+    sed -E -i -e 's/^(  |jobmanager\.|taskmanager\.)bind-host: localhost/\1bind-host: 0.0.0.0/' \
+        -e 's/^(  |rest\.)(bind-)?address: localhost/\1\2address: 0.0.0.0/' \
+        -e '/^(  |taskmanager\.)host: localhost/d' "$work"/conf/*.yaml
     if [ -e "$work/conf/flink-conf.yaml" ] && ! grep -q '^env.java.opts' "$work/conf/flink-conf.yaml"; then
         # Older than its official images' Java 11 was: what newer distributions say about Java 17 themselves.
         local opens="--add-exports=java.base/sun.net.util=ALL-UNNAMED --add-opens=java.base/sun.nio.ch=ALL-UNNAMED" package

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::life::{self, Life};
 use super::process::{Process, binary};
 use super::{eventually, free_port, http};
 
@@ -48,17 +49,6 @@ pub struct Cluster {
     pub job_options: Vec<String>,
     /// `--set` values.
     pub settings: Vec<String>,
-}
-
-/// One life of the writing task, from its file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Life {
-    pub first: u64,
-    pub last: u64,
-    /// Values that do not follow from the one before.
-    pub jumps: u64,
-    /// Values whose counter does not follow from the state.
-    pub mismatches: u64,
 }
 
 impl Cluster {
@@ -279,10 +269,7 @@ impl Cluster {
 
     /// The lives of the writing task, oldest first; those without a record left out.
     pub fn lives(&self) -> Vec<Life> {
-        let mut files: Vec<_> =
-            std::fs::read_dir(self.dir.path().join("out")).unwrap().map(|entry| entry.unwrap().path()).collect();
-        files.sort();
-        files.iter().filter_map(|file| life(&std::fs::read_to_string(file).unwrap())).collect()
+        life::lives(&self.dir.path().join("out"))
     }
 
     /// Asserts that no life wrote anything after the next one had begun.
@@ -340,20 +327,12 @@ impl Cluster {
 
     /// Every value was written once, in order, and the state agreed each time.
     pub fn assert_exactly_once(&self, lives: &[Life]) {
-        let mut next = lives.first().map_or(0, |life| life.first);
-        for life in lives {
-            assert_eq!((life.first, life.jumps, life.mismatches), (next, 0, 0), "{lives:#?}");
-            next = life.last + 1;
-        }
+        life::assert_exactly_once(lives);
     }
 
     /// No value was lost and the state agreed each time; what came after the last checkpoint may be there twice.
     pub fn assert_nothing_lost(&self, lives: &[Life]) {
-        let mut next = 0;
-        for life in lives {
-            assert!(life.first <= next && life.jumps == 0 && life.mismatches == 0, "{lives:#?}");
-            next = life.last + 1;
-        }
+        life::assert_nothing_lost(lives);
     }
 }
 
@@ -365,21 +344,6 @@ impl Drop for Cluster {
             let _ = writeln!(std::io::stderr(), "kept {}", kept.display());
         }
     }
-}
-
-fn life(text: &str) -> Option<Life> {
-    // The last line may be half-written when the task was killed.
-    let whole = &text[..=text.rfind('\n')?];
-    let mut life: Option<Life> = None;
-    for line in whole.lines() {
-        let value: u64 = line.split(' ').next()?.parse().ok()?;
-        let mismatch = u64::from(!line.ends_with(" ok"));
-        let life = life.get_or_insert(Life { first: value, last: value, jumps: 0, mismatches: 0 });
-        life.jumps += u64::from(value != life.first && value != life.last + 1);
-        life.mismatches += mismatch;
-        life.last = value;
-    }
-    life
 }
 
 /// Runs one of the scripts that fetch and compile; their progress goes to standard error.

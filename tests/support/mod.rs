@@ -8,6 +8,7 @@ pub mod fake_flink;
 pub mod fake_kubernetes;
 pub mod flink;
 pub mod http;
+pub mod life;
 pub mod process;
 
 use std::sync::atomic::{AtomicU32, Ordering};

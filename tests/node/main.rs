@@ -1,0 +1,31 @@
+//! Level 5: real pods with a real Flink on a real Kubernetes node, and a job that checks itself record by record.
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test fails by panicking, and real processes need the real clock"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod application;
+mod manifest;
+mod node;
+mod witness;
+
+mod replaced;
+
+/// A test that has a node, or says that there is none.
+macro_rules! on_the_node {
+    ($($name:ident),* $(,)?) => {
+        mod on_the_node {
+            $(#[test] fn $name() { if crate::node::is_there() { super::$name(); } })*
+        }
+    };
+}
+use on_the_node;

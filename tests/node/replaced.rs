@@ -1,0 +1,106 @@
+//! The JobManager's pod is replaced, under each controller that may stand behind it: the job goes on exactly.
+
+use super::application::{Application, Pod, START, Started};
+use super::manifest::{Controller, Shape};
+use super::on_the_node;
+use super::support::eventually;
+
+on_the_node!(
+    a_deleted_pod_of_a_deployment_is_continued_exactly,
+    a_rolling_update_hands_over_and_the_job_never_runs_twice,
+    a_deleted_pod_of_a_stateful_set_is_continued_exactly,
+    a_deleted_pod_of_a_job_is_continued_and_the_job_is_not_complete,
+    a_deployment_scaled_to_zero_and_back_is_continued_exactly,
+    a_restarted_deployment_is_continued_exactly,
+    a_deleted_pod_with_a_classic_sidecar_is_continued_exactly,
+    a_deleted_pod_with_flink_2_is_continued_exactly,
+);
+
+/// Once, or as often as `SPTEST_CYCLES` says.
+fn cycles() -> usize {
+    std::env::var("SPTEST_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// Replaces the pod by `replace`, as often as is asked for, and checks each time that the final savepoint is continued.
+fn replaced(name: &str, shape: Shape, replace: impl Fn(&Application, &Pod)) -> Application {
+    let app = Application::start(name, shape);
+    let mut old = app.started();
+    assert_eq!(old.restored, None);
+    for cycle in 1..=cycles() {
+        app.progress(200);
+        replace(&app, &old.pod);
+        old = assert_continued(&app, &old, cycle + 1);
+    }
+    app
+}
+
+fn assert_continued(app: &Application, old: &Started, lives: usize) -> Started {
+    let new = app.started_but(&[&old.pod]);
+    app.progress(200);
+    let stopped = app.stopped(&old.pod);
+    assert_eq!((stopped.word("outcome"), &stopped.says["recorded"]), ("savepoint", &true.into()), "{stopped:?}");
+    assert_eq!(new.restored.as_deref(), Some(stopped.word("point")), "{new:?}");
+    assert_eq!(new.epoch, old.epoch + 1);
+    app.assert_exactly_once(lives);
+
+    // The one had ended before the other was started.
+    let ended = app.said(&old.pod, "agent", "the entrypoint has ended");
+    let began = app.said(&new.pod, "jobmanager", "the entrypoint is started");
+    assert!(ended.at < began.at, "{ended:?} {began:?}");
+    let between = began.at.duration_since(ended.at);
+    println!("from the old JobManager's end to the new one's start: {} ms", between.as_millis());
+    new
+}
+
+fn a_deleted_pod_of_a_deployment_is_continued_exactly() {
+    replaced("delete", Shape::default(), |app, pod| app.delete(pod, &[]));
+}
+
+fn a_deleted_pod_with_a_classic_sidecar_is_continued_exactly() {
+    let shape = Shape { classic_sidecar: true, ..Shape::default() };
+    replaced("classic", shape, |app, pod| app.delete(pod, &[]));
+}
+
+fn a_deleted_pod_with_flink_2_is_continued_exactly() {
+    replaced("flink-2", Shape { flink: "2.3.0", ..Shape::default() }, |app, pod| app.delete(pod, &[]));
+}
+
+fn a_rolling_update_hands_over_and_the_job_never_runs_twice() {
+    let shape = Shape {
+        controller: Controller::RollingUpdate,
+        settings: vec![("HANDOVER", "request")],
+        ..Shape::default()
+    };
+    let app = replaced("rolling", shape, |app, _| {
+        app.kubectl(&["rollout", "restart", "deployment", "jobmanager"]);
+    });
+    app.kubectl(&["rollout", "status", "deployment", "jobmanager", "--timeout=60s"]);
+    assert!(!app.events("HandingOver").is_empty());
+}
+
+fn a_deleted_pod_of_a_stateful_set_is_continued_exactly() {
+    let shape = Shape { controller: Controller::StatefulSet, ..Shape::default() };
+    replaced("stateful", shape, |app, pod| app.delete(pod, &[]));
+}
+
+fn a_deleted_pod_of_a_job_is_continued_and_the_job_is_not_complete() {
+    let shape = Shape { controller: Controller::Job, ..Shape::default() };
+    let app = replaced("job", shape, |app, pod| app.delete(pod, &[]));
+    let status = &app.json(&["get", "job", "jobmanager"])["status"];
+    assert!(status["succeeded"].is_null() && status["completionTime"].is_null(), "{status:#}");
+}
+
+fn a_deployment_scaled_to_zero_and_back_is_continued_exactly() {
+    replaced("scaled", Shape::default(), |app, pod| {
+        app.kubectl(&["scale", "deployment", "jobmanager", "--replicas=0"]);
+        app.gone(pod);
+        app.kubectl(&["scale", "deployment", "jobmanager", "--replicas=1"]);
+    });
+}
+
+fn a_restarted_deployment_is_continued_exactly() {
+    let app = replaced("restarted", Shape::default(), |app, _| {
+        app.kubectl(&["rollout", "restart", "deployment", "jobmanager"]);
+    });
+    eventually("one pod is left", START, || (app.job_managers().len() == 1).then_some(()));
+}
