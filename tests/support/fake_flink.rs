@@ -269,11 +269,17 @@ impl Shared {
             state.adopted = starts.len();
             let option =
                 |name: &str| argv.iter().position(|word| word == name).and_then(|at| argv.get(at + 1)).cloned();
-            let told = option("--fromSavepoint");
+            // In native mode all of it is in one string for a shell.
+            let property = |key: &str| {
+                let at = argv.iter().find_map(|word| word.split_once(&format!("-D{key}=")))?.1;
+                at.split([' ', '\'']).next().map(str::to_owned)
+            };
+            let told = option("--fromSavepoint").or_else(|| property("execution.savepoint.path"));
+            let job_id = option("--job-id").or_else(|| property("$internal.pipeline.job-id"));
             let restored = state.restores.clone().unwrap_or_else(|| told.clone());
             let number = told.as_deref().and_then(number_of).unwrap_or(0);
             state.job = Some(Job {
-                id: option("--job-id").unwrap_or_else(|| format!("{:032x}", starts.len())),
+                id: job_id.unwrap_or_else(|| format!("{:032x}", starts.len())),
                 state: "RUNNING",
                 running: TASKS,
                 next: number + 1,

@@ -249,3 +249,39 @@ fn the_shipped_overlays_are_what_inject_makes_of_the_plain_manifests() {
         agree(&again.out, &shipped, "inject changes nothing in what is shipped");
     }
 }
+
+/// The shipped file's text.
+fn shipped(name: &str) -> String {
+    std::fs::read_to_string(manifests(name)).unwrap()
+}
+
+#[test]
+fn the_shipped_pod_templates_are_what_inject_makes_of_the_plain_ones() {
+    let plain = format!("{}---\n{}", shipped("flink/native/jobmanager.yaml"), shipped("flink/native/taskmanager.yaml"));
+    let named = ["--jobmanager", "Pod/orders-jobmanager", "--taskmanager", "Pod/orders-taskmanager"];
+    let said = inject(&named, &plain);
+    assert_eq!(said.code, 0, "{said:?}");
+    let mut templates = objects(&said.out);
+    templates.retain(|name, _| name.starts_with("Pod/"));
+    for (object, file) in [("Pod/orders-jobmanager", "jobmanager"), ("Pod/orders-taskmanager", "taskmanager")] {
+        assert_eq!(templates[object], objects(&shipped(&format!("overlays/native/{file}.yaml")))[object], "{object}");
+    }
+
+    // The operator names image and account itself, and knows no name of a template.
+    let operator = &objects(&shipped("overlays/operator/flink-deployment.yaml"))["FlinkDeployment/orders"]["spec"];
+    for (object, field) in [("Pod/orders-jobmanager", "jobManager"), ("Pod/orders-taskmanager", "taskManager")] {
+        let template = templates.get_mut(object).unwrap();
+        let spec = template["spec"].as_object_mut().unwrap();
+        spec.remove("serviceAccountName");
+        spec["containers"][0].as_object_mut().unwrap().remove("image");
+        let other = &operator[field]["podTemplate"];
+        assert_eq!(
+            (&template["spec"], &template["metadata"]["labels"]),
+            (&other["spec"], &other["metadata"]["labels"]),
+            "{object}"
+        );
+    }
+    for overlay in ["overlays/native", "overlays/operator"] {
+        kustomize(overlay);
+    }
+}

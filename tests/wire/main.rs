@@ -22,6 +22,7 @@ mod faults;
 mod guards;
 mod inject;
 mod kubernetes;
+mod native;
 mod processes;
 mod refusals;
 mod signals;
