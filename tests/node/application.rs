@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::manifest::{self, NAME, Place, Shape};
+use super::node;
 use super::support::eventually;
 use super::support::life::{self, Life};
 use super::witness::{self, Line};
-use super::node;
 
 /// Longer than any start takes, two JVMs on a busy machine included.
 pub const START: Duration = Duration::from_secs(150);
@@ -248,7 +248,8 @@ impl Application {
         let prefix = format!("{}_", self.place.namespace);
         for pod in std::fs::read_dir(node::log().join("pods")).into_iter().flatten().flatten() {
             let name = pod.file_name().to_string_lossy().into_owned();
-            let Some(uid) = name.strip_prefix(&prefix).and_then(|rest| rest.rsplit_once('_')).map(|(_, uid)| uid) else {
+            let Some(uid) = name.strip_prefix(&prefix).and_then(|rest| rest.rsplit_once('_')).map(|(_, uid)| uid)
+            else {
                 continue;
             };
             for container in ["agent", "jobmanager", "taskmanager"] {

@@ -18,6 +18,7 @@ mod manifest;
 mod node;
 mod witness;
 
+mod manifests;
 mod replaced;
 
 /// A test that has a node, or says that there is none.

@@ -246,9 +246,7 @@ fn install() -> Value {
 }
 
 fn agent(place: &Place, shape: &Shape) -> Value {
-    let of_the_pod = |name: &str, field: &str| {
-        json!({ "name": format!("SAVEPOINTD_POD__{name}"), "valueFrom": { "fieldRef": { "fieldPath": field } } })
-    };
+    let of_the_pod = |name: &str, field: &str| json!({ "name": format!("SAVEPOINTD_POD__{name}"), "valueFrom": { "fieldRef": { "fieldPath": field } } });
     let set = |name: &str, value: String| json!({ "name": format!("SAVEPOINTD_{name}"), "value": value });
     let mut env = vec![
         set("RECORD", format!("configmap://{}/{NAME}", place.namespace)),

@@ -129,8 +129,8 @@ pub fn part(verb: &str, part: &str) {
 pub fn container_id(pod: &Value, name: &str) -> String {
     let statuses = |key: &str| pod["status"][key].as_array().cloned().unwrap_or_default();
     let all = statuses("containerStatuses").into_iter().chain(statuses("initContainerStatuses"));
-    let id = all.filter(|status| status["name"] == name).find_map(|status| {
-        status["containerID"].as_str()?.strip_prefix("containerd://").map(str::to_owned)
-    });
+    let id = all
+        .filter(|status| status["name"] == name)
+        .find_map(|status| status["containerID"].as_str()?.strip_prefix("containerd://").map(str::to_owned));
     id.unwrap_or_else(|| panic!("no container {name} in {pod:#}"))
 }

@@ -66,11 +66,8 @@ fn a_deleted_pod_with_flink_2_is_continued_exactly() {
 }
 
 fn a_rolling_update_hands_over_and_the_job_never_runs_twice() {
-    let shape = Shape {
-        controller: Controller::RollingUpdate,
-        settings: vec![("HANDOVER", "request")],
-        ..Shape::default()
-    };
+    let shape =
+        Shape { controller: Controller::RollingUpdate, settings: vec![("HANDOVER", "request")], ..Shape::default() };
     let app = replaced("rolling", shape, |app, _| {
         app.kubectl(&["rollout", "restart", "deployment", "jobmanager"]);
     });

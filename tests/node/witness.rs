@@ -45,7 +45,9 @@ fn lines(file: &Path) -> Vec<Line> {
     let mut parts = String::new();
     for line in text.lines() {
         let mut words = line.splitn(4, ' ');
-        let (Some(at), _, Some(kind), text) = (words.next(), words.next(), words.next(), words.next()) else { continue };
+        let (Some(at), _, Some(kind), text) = (words.next(), words.next(), words.next(), words.next()) else {
+            continue;
+        };
         parts.push_str(text.unwrap_or_default());
         if kind == "F" {
             let text = std::mem::take(&mut parts);

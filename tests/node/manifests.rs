@@ -1,0 +1,108 @@
+//! What is shipped, and what `inject` makes of it, is what a real API server takes; down to fields that it does not know.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use savepointd::inject::documents::{self, Document};
+use serde_json::{Value, json};
+
+use super::support::process::binary;
+use super::{node, on_the_node};
+
+on_the_node!(every_overlay_is_taken_by_the_api_server, what_inject_makes_is_taken_by_the_api_server_and_stays_as_it_is,);
+
+const OVERLAYS: [&str; 6] = ["deployment", "rolling-update", "statefulset", "job", "native", "operator"];
+const PLAIN: [&str; 4] = ["deployment", "rolling-update", "statefulset", "job"];
+/// Kinds of others, whose definitions this API server does not have.
+const FOREIGN: [&str; 2] = ["FlinkDeployment", "PodMonitor"];
+
+/// A namespace, gone at the end.
+struct Namespace(String);
+
+impl Namespace {
+    fn new(name: &str) -> Self {
+        let name = format!("{name}-{:08x}", std::process::id());
+        node::kubectl(&["create", "namespace", &name]);
+        Self(name)
+    }
+
+    /// Has the API server do everything with these objects but keep them. Fields that it does not know are an error.
+    fn try_out(&self, from: &str, objects: &[Value]) {
+        // A pod names its service account, which has to be there before.
+        let (accounts, others): (Vec<_>, Vec<_>) =
+            objects.iter().cloned().partition(|object| object["kind"] == "ServiceAccount");
+        if !accounts.is_empty() {
+            node::feed(&["apply", "--namespace", &self.0], &accounts);
+        }
+        let others: Vec<Value> = others
+            .into_iter()
+            .filter(|object| !FOREIGN.iter().any(|kind| object["kind"] == *kind))
+            .map(named)
+            .collect();
+        let said = node::feed(
+            &["apply", "--server-side", "--dry-run=server", "--validate=strict", "--namespace", &self.0],
+            &others,
+        );
+        let taken = said.lines().filter(|line| line.contains("serverside-applied")).count();
+        assert_eq!(taken, others.len(), "{from}: {said}");
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        node::kubectl(&["delete", "namespace", &self.0, "--wait=false"]);
+    }
+}
+
+/// A pod template for Flink is a Pod without a name.
+fn named(mut object: Value) -> Value {
+    if object["kind"] == "Pod" && object["metadata"]["name"].is_null() {
+        object["metadata"]["name"] = json!("template");
+    }
+    object
+}
+
+fn kustomize(folder: &str) -> String {
+    let path = format!("{}/k8s/{folder}", env!("CARGO_MANIFEST_DIR"));
+    node::kubectl(&["kustomize", &path])
+}
+
+fn objects(text: &str) -> Vec<Value> {
+    documents::read(text).unwrap().iter().map(Document::value).filter(|value| !value.is_null()).collect()
+}
+
+fn inject(manifest: &str) -> String {
+    let mut child = Command::new(binary())
+        .args(["inject", "-", "--image", "localhost/savepointd:test"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(manifest.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn every_overlay_is_taken_by_the_api_server() {
+    for overlay in OVERLAYS {
+        let namespace = Namespace::new(overlay);
+        namespace.try_out(overlay, &objects(&kustomize(&format!("overlays/{overlay}"))));
+    }
+    let namespace = Namespace::new("templates");
+    let folder = format!("{}/k8s/overlays/native", env!("CARGO_MANIFEST_DIR"));
+    namespace.try_out("native", &objects(&kustomize("base")));
+    for template in ["jobmanager", "taskmanager"] {
+        let text = std::fs::read_to_string(format!("{folder}/{template}.yaml")).unwrap();
+        namespace.try_out(template, &objects(&text));
+    }
+}
+
+fn what_inject_makes_is_taken_by_the_api_server_and_stays_as_it_is() {
+    for plain in PLAIN {
+        let namespace = Namespace::new(plain);
+        let once = inject(&kustomize(&format!("flink/{plain}")));
+        namespace.try_out(plain, &objects(&once));
+        assert_eq!(inject(&once), once, "{plain}");
+    }
+}
