@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::embedded::Embedded;
 use super::{OnRefusal, Options};
 use crate::api::{ClaimReply, ClaimRequest, Finish};
@@ -47,6 +49,7 @@ struct Closed {
 /// may be what a person mends.
 pub(super) async fn pass(options: &Options, holder: Holder) -> Passed {
     let mut said = String::new();
+    let mut since = Instant::now();
     let mut unanswered = 0_u32;
     loop {
         let closed = match try_pass(options, &holder, &mut unanswered).await {
@@ -60,9 +63,17 @@ pub(super) async fn pass(options: &Options, holder: Holder) -> Passed {
         if closed.reason != said && !closed.reason.is_empty() {
             tracing::warn!(reason = closed.reason, "waiting at the gate; Flink is not started");
             said = closed.reason;
+            since = Instant::now();
         }
-        tokio::time::sleep(random::jitter(closed.pause)).await;
+        tokio::time::sleep(random::jitter(pause(closed.pause, since.elapsed()))).await;
     }
+}
+
+/// When to ask again after waiting for so long for the same reason: the way is found open late by a twentieth of that, and
+/// whoever has to be asked for the answer, such as the Kubernetes API, is not asked for ever as if it were a matter of moments.
+fn pause(least: Duration, waited: Duration) -> Duration {
+    const MOST: Duration = Duration::from_secs(5);
+    least.max((waited / 20).min(MOST))
 }
 
 async fn try_pass(options: &Options, holder: &Holder, unanswered: &mut u32) -> Result<Passed, Closed> {
@@ -114,6 +125,21 @@ pub(super) async fn until_signal(
                 }
                 Signal::Other(_) => {}
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longer_it_waits_the_less_often_it_asks() {
+        let millis = Duration::from_millis;
+        for (least, waited, expected) in
+            [(300, 0, 300), (300, 6_000, 300), (300, 20_000, 1_000), (300, 3_600_000, 5_000), (5_000, 60_000, 5_000)]
+        {
+            assert_eq!(pause(millis(least), millis(waited)), millis(expected), "{waited}");
         }
     }
 }

@@ -181,7 +181,7 @@ fn an_api_server_that_asks_for_patience_gets_it() {
 fn an_api_server_that_asked_for_patience_delays_no_stop() {
     let world = World::in_kubernetes();
     let pod = Pod::new(&world, "orders-1");
-    let process = world.up(&pod.how().grace("12s", "6s"));
+    let mut process = world.up(&pod.how().grace("12s", "6s"));
     world.api().fault(&Call::any(), &Fault::TooManyRequests(60), usize::MAX);
     let before = world.flink.count(FlinkCall::Stop);
     process.signal(nix::sys::signal::Signal::SIGTERM);
@@ -189,8 +189,8 @@ fn an_api_server_that_asked_for_patience_delays_no_stop() {
         (world.flink.count(FlinkCall::Stop) > before).then_some(())
     });
     world.api().heal();
-    let stopped = process.logged("stopped", LONG);
-    assert_eq!(stopped["outcome"], "savepoint", "{stopped}");
+    assert_eq!(process.exit_code(LONG), 143, "{}", process.text());
+    assert_eq!(process.logged("stopped", LONG)["outcome"], "savepoint", "{}", process.text());
 }
 
 #[test]
