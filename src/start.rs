@@ -158,12 +158,17 @@ impl Hands {
 
 /// Has another pod's agent look at the record. It acts on what it reads there, not on this.
 pub async fn nudge(pod: &PodRef) {
-    const PATIENCE: Duration = Duration::from_secs(1);
+    // It looks even if nobody waits for the answer, which may take a second: another start is due before.
+    const PATIENCE: Duration = Duration::from_millis(300);
     let Some(address) = &pod.address else { return };
     let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
     let asked = async { http?.get(format!("http://{address}/api/v1/look")).send().await };
     if let Err(error) = asked.await {
-        tracing::debug!(error = report::chain(&error), address, "the other agent can't be reached; it looks by itself");
+        tracing::debug!(
+            error = report::chain(&error),
+            address,
+            "the other agent has not answered; it looks by itself too"
+        );
     }
 }
 

@@ -114,7 +114,7 @@ impl Listener {
 pub(super) struct Guards {
     tidings: watch::Sender<Tidings>,
     listeners: watch::Sender<BTreeMap<u64, Listener>>,
-    /// When the pod was looked at last. Held while one looks, so that the others share the result.
+    /// When the last look at the pod began. Held while one looks, so that the others share the result.
     looked: Mutex<Option<Moment>>,
 }
 
@@ -243,17 +243,23 @@ fn line(tidings: &Tidings) -> Bytes {
 impl Agent {
     /// A guard's pod is being ended. Perhaps this one is too, and has not heard of it: then its stop begins now, while all
     /// TaskManagers are still there.
+    ///
+    /// An answer rests on a look that began after it was asked for; it is late rather than old. A look goes on when whoever asked
+    /// hangs up.
     pub(super) async fn looked(self: &Rc<Self>) -> Tidings {
-        let asked = self.clock.now();
-        let mut looked = self.guards.looked.lock().await;
-        // What was seen before somebody asked may be out of date: the pod may have been deleted just then.
-        if looked.is_none_or(|at| at < asked) {
-            if let Some(before) = *looked {
-                tokio::time::sleep_until(self.clock.instant(before.plus(LOOK_PAUSE))).await;
+        let (agent, asked) = (Rc::clone(self), self.clock.now());
+        let looking = tokio::task::spawn_local(async move {
+            let mut began = agent.guards.looked.lock().await;
+            if began.is_some_and(|began| began > asked) {
+                return;
             }
-            *looked = Some(self.clock.now());
-            self.look().await;
-        }
+            if let Some(began) = *began {
+                tokio::time::sleep_until(agent.clock.instant(began.plus(LOOK_PAUSE))).await;
+            }
+            *began = Some(agent.clock.now());
+            agent.look().await;
+        });
+        let _ = looking.await;
         self.guards.newest()
     }
 }
