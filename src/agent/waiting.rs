@@ -10,7 +10,9 @@ use crate::protocol::entry::PodRef;
 use crate::{random, report};
 
 /// The record and the pod are read again after this, whatever the other agent says.
-const ALL_THE_SAME: Duration = Duration::from_secs(3);
+const ALL_THE_SAME: Duration = Duration::from_secs(10);
+/// The same where the other agent is not heard: its pod may be gone.
+const UNHEARD: Duration = Duration::from_secs(3);
 /// An agent that does not answer within this is not heard.
 const ANSWER: Duration = Duration::from_secs(1);
 
@@ -18,23 +20,26 @@ impl Agent {
     /// Returns when it is worth reading the record again. Guards that ask here meanwhile are sent to the other agent.
     pub(super) async fn wait_for(&self, holder: &PodRef) {
         self.guards.point_elsewhere(holder.address.clone());
-        let news = async {
-            match &holder.address {
-                Some(address) => news_from(address).await,
-                None => std::future::pending().await,
-            }
+        let heard = match &holder.address {
+            Some(address) => listen(address).await,
+            None => None,
         };
-        let _ = tokio::time::timeout(random::jitter(ALL_THE_SAME), news).await;
+        match heard {
+            Some(lines) => {
+                let _ = tokio::time::timeout(random::jitter(ALL_THE_SAME), news(lines)).await;
+            }
+            None => tokio::time::sleep(random::jitter(UNHEARD)).await,
+        }
     }
 }
 
+async fn listen(address: &str) -> Option<Lines> {
+    let asked = tokio::time::timeout(ANSWER, http::get(address, "/api/v1/stop")).await;
+    asked.ok().and_then(Result::ok).map(Lines::of)
+}
+
 /// Returns when the agent there says that something has changed, or has something to say that its pod's life does not show.
-async fn news_from(address: &str) {
-    let Ok(Ok(response)) = tokio::time::timeout(ANSWER, http::get(address, "/api/v1/stop")).await else {
-        tracing::debug!(address, "the other agent is not heard");
-        return std::future::pending().await;
-    };
-    let mut lines = Lines::of(response);
+async fn news(mut lines: Lines) {
     let mut heard: Option<Tidings> = None;
     loop {
         match lines.next().await {
@@ -47,7 +52,7 @@ async fn news_from(address: &str) {
                 heard = Some(tidings);
             }
             Ok(None) => return,
-            Err(error) => return tracing::debug!(error = report::chain(&error), address, "the other agent is gone"),
+            Err(error) => return tracing::debug!(error = report::chain(&error), "the other agent is gone"),
         }
     }
 }

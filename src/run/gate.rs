@@ -69,17 +69,19 @@ pub(super) async fn pass(options: &Options, holder: Holder) -> Passed {
     }
 }
 
+/// Between two questions where the agent itself waits before it answers.
+const AT_ONCE: Duration = Duration::from_millis(50);
+
 /// When to ask again after waiting for so long for the same reason: the way is found open late by a twentieth of that, and
 /// whoever has to be asked for the answer, such as the Kubernetes API, is not asked for ever as if it were a matter of moments.
 fn pause(least: Duration, waited: Duration) -> Duration {
     const MOST: Duration = Duration::from_secs(5);
-    least.max((waited / 20).min(MOST))
+    if least <= AT_ONCE { least } else { least.max((waited / 20).min(MOST)) }
 }
 
 async fn try_pass(options: &Options, holder: &Holder, unanswered: &mut u32) -> Result<Passed, Closed> {
     const A_WHILE: Duration = Duration::from_secs(5);
     const SOON: Duration = Duration::from_secs(1);
-    const AT_ONCE: Duration = Duration::from_millis(100);
     let closed = |reason, pause, exit| Err(Closed { reason, pause, exit: Some(exit) });
     let setup = match learn(&options.argv) {
         Ok(setup) => setup,
@@ -136,9 +138,14 @@ mod tests {
     #[test]
     fn the_longer_it_waits_the_less_often_it_asks() {
         let millis = Duration::from_millis;
-        for (least, waited, expected) in
-            [(300, 0, 300), (300, 6_000, 300), (300, 20_000, 1_000), (300, 3_600_000, 5_000), (5_000, 60_000, 5_000)]
-        {
+        for (least, waited, expected) in [
+            (300, 0, 300),
+            (300, 6_000, 300),
+            (300, 20_000, 1_000),
+            (300, 3_600_000, 5_000),
+            (5_000, 60_000, 5_000),
+            (50, 3_600_000, 50),
+        ] {
             assert_eq!(pause(millis(least), millis(waited)), millis(expected), "{waited}");
         }
     }
