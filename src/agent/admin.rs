@@ -4,6 +4,7 @@
 //! RPC port is up: TaskManagers find the JobManager through its readiness, so it must not wait for the job.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -44,6 +45,11 @@ async fn route(agent: &Rc<Agent>, request: &Request<Incoming>) -> Response<Body>
     }
 }
 
+/// The RPC address is often a Service's: there the JobManager of another pod may answer, which is to be replaced.
+fn is_own(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok_and(|ip| std::net::TcpListener::bind((ip, 0)).is_ok())
+}
+
 impl Agent {
     async fn readiness(&self) -> Result<(), String> {
         let session = self.session.borrow().clone();
@@ -55,7 +61,8 @@ impl Agent {
         }
         let port = session.setup.rpc_port.unwrap_or(RPC_PORT);
         let mut hosts = vec!["127.0.0.1".to_owned()];
-        hosts.extend(session.setup.rpc_address.clone());
+        hosts.extend(self.config.pod.ip.map(|ip| ip.to_string()));
+        hosts.extend(session.setup.rpc_address.clone().filter(|host| is_own(host)));
         hosts.extend(nix::unistd::gethostname().ok().map(|host| host.to_string_lossy().into_owned()));
         for host in &hosts {
             let connected =
@@ -94,5 +101,17 @@ impl Agent {
             let _ = writeln!(page, "{key:<10} {value}");
         }
         page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readiness_is_asked_of_no_other_pods_job_manager() {
+        assert!(is_own("127.0.0.1"));
+        // Addresses for documentation, and a name that may stand for any pod.
+        assert!(!is_own("192.0.2.1") && !is_own("2001:db8::1") && !is_own("jobmanager"));
     }
 }
