@@ -78,7 +78,7 @@ if [ $node = yes ]; then
     # One for each checkout, so that two of them can be tested at the same time.
     SPTEST_NODE=$cache/node/run-$(printf %s "$PWD" | cksum | cut -d' ' -f1)
     export SPTEST_NODE
-    images=$(tests/node/images.sh)
+    images=$(tests/node/images.sh 1.20.5 2.3.0)
     # shellcheck disable=SC2086 # no blanks in them
     tests/node/node.sh up --parent $$ $images
 fi

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::manifest::{self, NAME, Place, Shape};
 use super::node;
-use super::support::eventually;
+use super::support::eventually_in_steps_of;
 use super::support::life::{self, Life};
 use super::witness::{self, Line};
 
@@ -18,6 +18,11 @@ use super::witness::{self, Line};
 pub const START: Duration = Duration::from_secs(150);
 /// Longer than any stop takes in these tests.
 pub const STOP: Duration = Duration::from_secs(100);
+
+/// Waits for what takes a process, or reading a log, to look at.
+pub fn eventually<T>(what: &str, limit: Duration, condition: impl FnMut() -> Option<T>) -> T {
+    eventually_in_steps_of(Duration::from_millis(200), what, limit, condition)
+}
 
 /// One application.
 #[derive(Debug)]
@@ -186,6 +191,36 @@ impl Application {
         self.kubectl(&all);
     }
 
+    /// Has the eviction API end a pod, as a drain does.
+    pub fn evict(&self, pod: &Pod) {
+        let eviction = serde_json::json!({
+            "apiVersion": "policy/v1", "kind": "Eviction",
+            "metadata": { "name": pod.name, "namespace": self.place.namespace },
+        });
+        let path = format!("/api/v1/namespaces/{}/pods/{}/eviction", self.place.namespace, pod.name);
+        node::post(&path, &eviction);
+    }
+
+    fn container(&self, pod: &Pod, name: &str) -> String {
+        node::container_id(&self.json(&["get", "pod", &pod.name]), name)
+    }
+
+    /// SIGKILL for the first process of a container.
+    pub fn kill(&self, pod: &Pod, container: &str) {
+        node::exec(&["ctr", "task", "kill", "--signal", "SIGKILL", &self.container(pod, container)]);
+    }
+
+    /// Freezes containers, until the answer is dropped.
+    pub fn freeze(&self, pod: &Pod, containers: &[&str]) -> node::Frozen {
+        node::Frozen::containers(containers.iter().map(|name| self.container(pod, name)).collect())
+    }
+
+    /// The pods of TaskManagers.
+    pub fn task_managers(&self) -> Vec<Value> {
+        let list = self.json(&["get", "pods", "--selector", "component=taskmanager"]);
+        list["items"].as_array().unwrap().clone()
+    }
+
     /// Waits for an Event with this reason; gives its message.
     pub fn event(&self, reason: &str) -> String {
         eventually(reason, STOP, || self.events(reason).into_iter().next())
@@ -224,6 +259,20 @@ impl Application {
         let newest = || checkpoints(&self.dir.join("chk")).into_iter().max();
         let before = newest();
         eventually("a checkpoint", START, || newest().filter(|now| Some(now) > before.as_ref()));
+    }
+
+    /// The newest checkpoint, as the pods name it.
+    pub fn newest_checkpoint(&self) -> String {
+        let (_, path) = checkpoints(&self.dir.join("chk")).into_iter().max().unwrap();
+        format!("file:///data/{}", path.strip_prefix(&self.dir).unwrap().display())
+    }
+
+    /// Whether a savepoint of this epoch was begun.
+    pub fn has_savepoints_of(&self, epoch: u64) -> bool {
+        let clusters = std::fs::read_dir(self.dir.join("sp")).into_iter().flatten().flatten();
+        clusters
+            .map(|cluster| cluster.path().join(epoch.to_string()))
+            .any(|folder| std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()))
     }
 
     /// What ran goes on, exactly: nothing lost, nothing repeated, and some of it after the newest start.

@@ -1,13 +1,14 @@
 //! Level 5: real pods with a real Flink on a real Kubernetes node, and a job that checks itself record by record.
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
 #![allow(
-    unreachable_pub,
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "a test fails by panicking, and real processes need the real clock"
+    reason = "a test fails by panicking, real processes need the real clock, and figures are printed"
 )]
 
 #[path = "../support/mod.rs"]
@@ -18,8 +19,13 @@ mod manifest;
 mod node;
 mod witness;
 
+mod contended;
+mod denied;
+mod ended;
 mod manifests;
 mod replaced;
+mod steady;
+mod whole;
 
 /// A test that has a node, or says that there is none.
 macro_rules! on_the_node {

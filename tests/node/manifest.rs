@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 /// The name of the application, of its record and of its service account.
 pub const NAME: &str = "orders";
 
-/// RPC, blobs, REST.
-const PORTS: [u16; 3] = [6123, 6124, 8081];
+/// RPC, blobs, REST, and the agent, which guards ask.
+const PORTS: [u16; 4] = [6123, 6124, 8081, 9250];
 
 /// What keeps the JobManager's pod running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,15 +17,25 @@ pub enum Controller {
     Job,
 }
 
+/// Where the agent is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Agent {
+    /// Nowhere: Flink as it is without savepointd.
+    None,
+    /// Before the JobManager, as a native sidecar.
+    Native,
+    /// Beside the JobManager.
+    Classic,
+}
+
 /// What makes one application different from another.
 #[derive(Debug, Clone)]
 pub struct Shape {
     pub controller: Controller,
     pub flink: &'static str,
-    /// Whether savepointd stands before the JobManager.
-    pub protected: bool,
-    /// An agent beside the JobManager in place of one before it.
-    pub classic_sidecar: bool,
+    pub agent: Agent,
+    /// Whether a guard stands before each TaskManager.
+    pub guarded: bool,
     /// The agent's settings, as `SAVEPOINTD_SECTION__KEY` has them behind the first underscore.
     pub settings: Vec<(&'static str, &'static str)>,
     /// Lines of Flink's configuration, besides the usual ones.
@@ -41,8 +51,8 @@ impl Default for Shape {
         Self {
             controller: Controller::Recreate,
             flink: "1.20.5",
-            protected: true,
-            classic_sidecar: false,
+            agent: Agent::Native,
+            guarded: true,
             settings: Vec::new(),
             flink_configuration: Vec::new(),
             grace: 60,
@@ -155,7 +165,7 @@ fn job_manager_pod(place: &Place, shape: &Shape) -> Value {
             "periodSeconds": 1, "failureThreshold": 2, "timeoutSeconds": 10, "terminationGracePeriodSeconds": 30,
         });
     }
-    if !shape.protected {
+    if shape.agent == Agent::None {
         main["command"] = json!(entrypoint);
         main["readinessProbe"] = json!({ "tcpSocket": { "port": 6123 }, "periodSeconds": 1 });
         return pod(shape, &json!([]), &json!([main]), &json!([data(place)]));
@@ -165,10 +175,10 @@ fn job_manager_pod(place: &Place, shape: &Shape) -> Value {
     main["command"] = json!(command);
     main["readinessProbe"] = json!({ "httpGet": { "path": "/readyz", "port": 9250 }, "periodSeconds": 1 });
     let mounts = main["volumeMounts"].as_array_mut().unwrap();
-    mounts.push(json!({ "name": "savepointd", "mountPath": "/savepointd", "readOnly": true }));
+    mounts.push(savepointd());
     let (mut before, mut beside) = (vec![install()], vec![main]);
     let mut agent = agent(place, shape);
-    if shape.classic_sidecar {
+    if shape.agent == Agent::Classic {
         beside.push(agent);
     } else {
         agent["restartPolicy"] = json!("Always");
@@ -182,7 +192,15 @@ fn job_manager_pod(place: &Place, shape: &Shape) -> Value {
 pub fn task_manager(place: &Place, shape: &Shape) -> Value {
     let labels = json!({ "component": "taskmanager" });
     let mut main = flink(place, shape, "taskmanager");
-    main["command"] = json!(guarded(&["/docker-entrypoint.sh", "taskmanager"]));
+    let mut command = vec!["/docker-entrypoint.sh", "taskmanager"];
+    let (mut before, mut volumes) = (Vec::new(), vec![data(place)]);
+    if shape.guarded {
+        command.splice(0..0, ["/savepointd/bin/savepointd", "guard", "--"]);
+        main["volumeMounts"].as_array_mut().unwrap().push(savepointd());
+        before.push(install());
+        volumes.push(bin());
+    }
+    main["command"] = json!(command);
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": { "name": "taskmanager", "namespace": place.namespace },
@@ -190,21 +208,16 @@ pub fn task_manager(place: &Place, shape: &Shape) -> Value {
             "replicas": 1, "selector": { "matchLabels": labels },
             "template": {
                 "metadata": { "labels": labels },
-                "spec": pod(shape, &json!([]), &json!([main]), &json!([data(place)])),
+                "spec": pod(shape, &json!(before), &json!([main]), &json!(volumes)),
             },
         },
     })
 }
 
-/// What stands before a TaskManager's entrypoint.
-fn guarded(entrypoint: &[&str]) -> Vec<String> {
-    entrypoint.iter().map(|word| (*word).to_owned()).collect()
-}
-
 fn pod(shape: &Shape, before: &Value, beside: &Value, volumes: &Value) -> Value {
     json!({
         "dnsPolicy": "Default", "enableServiceLinks": false,
-        "serviceAccountName": if shape.protected { NAME } else { "default" },
+        "serviceAccountName": if shape.agent == Agent::None { "default" } else { NAME },
         "automountServiceAccountToken": false,
         "terminationGracePeriodSeconds": shape.grace,
         "initContainers": before, "containers": beside, "volumes": volumes,
@@ -219,22 +232,31 @@ fn flink(place: &Place, shape: &Shape, name: &str) -> Value {
         ("jobmanager.memory.process.size", "700m"),
         ("taskmanager.memory.process.size", "900m"),
         ("taskmanager.memory.managed.size", "32m"),
-        // A TaskManager that stays notices the JobManager's change only by these.
-        ("heartbeat.interval", "2000"),
-        ("heartbeat.timeout", "6000"),
-        ("cluster.registration.error-delay", "500"),
     ];
+    if !shape.guarded {
+        // A TaskManager that stays notices the JobManager's change only by these.
+        lines.extend([
+            ("heartbeat.interval", "2000"),
+            ("heartbeat.timeout", "6000"),
+            ("cluster.registration.error-delay", "500"),
+        ]);
+    }
     lines.extend(&shape.flink_configuration);
-    let lines: String = lines.iter().map(|(key, value)| format!("{key}: {value}\n")).collect();
+    let lines: Vec<String> = lines.iter().map(|(key, value)| format!("{key}: {value}")).collect();
     json!({
         "name": name, "image": format!("localhost/flink:{}", shape.flink), "imagePullPolicy": "Never",
         "securityContext": { "runAsUser": 9999, "runAsGroup": 9999 },
         "env": [
             { "name": "JOB_MANAGER_RPC_ADDRESS", "value": place.address },
-            { "name": "FLINK_PROPERTIES", "value": lines },
+            { "name": "FLINK_PROPERTIES", "value": lines.join("\n") },
         ],
         "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
     })
+}
+
+/// For Flink's containers, which write nothing there.
+fn savepointd() -> Value {
+    json!({ "name": "savepointd", "mountPath": "/savepointd", "readOnly": true })
 }
 
 fn install() -> Value {
@@ -262,7 +284,7 @@ fn agent(place: &Place, shape: &Shape) -> Value {
         "args": ["agent"], "env": env, "securityContext": restricted(),
         "ports": [{ "name": "admin", "containerPort": 9250 }],
         "startupProbe": { "httpGet": { "path": "/livez", "port": 9250 }, "periodSeconds": 1, "failureThreshold": 30 },
-        "livenessProbe": { "httpGet": { "path": "/livez", "port": 9250 }, "periodSeconds": 10, "failureThreshold": 3 },
+        "livenessProbe": { "httpGet": { "path": "/livez", "port": 9250 }, "periodSeconds": 10, "failureThreshold": 6 },
         "volumeMounts": [
             { "name": "data", "mountPath": "/data" },
             { "name": "savepointd", "mountPath": "/savepointd" },

@@ -51,14 +51,10 @@ fn node(arguments: &[&str]) -> Command {
 
 /// The directory of the running node.
 fn run_directory() -> PathBuf {
-    let named = std::env::var_os("SPTEST_NODE").map(PathBuf::from);
-    named.unwrap_or_else(|| {
-        let cache = std::env::var_os("SPTEST_CACHE").map(PathBuf::from).unwrap_or_else(|| {
-            let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-            base.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache")).join("savepointd")
-        });
-        cache.join("node/run")
-    })
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let of_the_user = || variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache"))).unwrap();
+    let cache = || variable("SPTEST_CACHE").unwrap_or_else(|| of_the_user().join("savepointd"));
+    variable("SPTEST_NODE").unwrap_or_else(|| cache().join("node/run"))
 }
 
 /// What is `/srv` for the pods.
@@ -110,12 +106,20 @@ pub fn json(arguments: &[&str]) -> Value {
 
 /// `kubectl VERB --filename -` with these objects.
 pub fn feed(verb: &[&str], objects: &[Value]) -> String {
-    let list = serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": objects });
+    give(verb, &serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": objects }))
+}
+
+/// A request as it is, where `kubectl` has no word for it.
+pub fn post(path: &str, object: &Value) -> String {
+    give(&["create", "--raw", path], object)
+}
+
+fn give(arguments: &[&str], input: &Value) -> String {
     let mut command = node(&["exec", "kubectl"]);
-    command.args(verb).args(["--filename", "-"]);
+    command.args(arguments).args(["--filename", "-"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(list.to_string().as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     said(&command, output).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -123,6 +127,46 @@ pub fn feed(verb: &[&str], objects: &[Value]) -> String {
 /// `pause`, `resume`, `kill`, `start` or `restart` for a part of the node.
 pub fn part(verb: &str, part: &str) {
     checked(&mut node(&[verb, part]));
+}
+
+/// A part of the node that answers nobody, until it is dropped.
+#[derive(Debug)]
+pub struct Paused(&'static str);
+
+impl Paused {
+    pub fn part(name: &'static str) -> Self {
+        let paused = Self(name);
+        part("pause", name);
+        paused
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        let _ = node(&["resume", self.0]).status();
+    }
+}
+
+/// Containers that stand still, until they are dropped.
+#[derive(Debug)]
+pub struct Frozen(Vec<String>);
+
+impl Frozen {
+    pub fn containers(ids: Vec<String>) -> Self {
+        let frozen = Self(ids);
+        for id in &frozen.0 {
+            exec(&["ctr", "task", "pause", id]);
+        }
+        frozen
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        for id in &self.0 {
+            let _ = node(&["exec", "ctr", "task", "resume", id]).status();
+        }
+    }
 }
 
 /// The id of a container as the container runtime knows it.

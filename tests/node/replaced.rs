@@ -1,9 +1,8 @@
 //! The JobManager's pod is replaced, under each controller that may stand behind it: the job goes on exactly.
 
-use super::application::{Application, Pod, START, Started};
-use super::manifest::{Controller, Shape};
+use super::application::{Application, Pod, START, Started, eventually};
+use super::manifest::{Agent, Controller, Shape};
 use super::on_the_node;
-use super::support::eventually;
 
 on_the_node!(
     a_deleted_pod_of_a_deployment_is_continued_exactly,
@@ -43,12 +42,13 @@ fn assert_continued(app: &Application, old: &Started, lives: usize) -> Started {
     assert_eq!(new.epoch, old.epoch + 1);
     app.assert_exactly_once(lives);
 
-    // The one had ended before the other was started.
-    let ended = app.said(&old.pod, "agent", "the entrypoint has ended");
+    // The job was at its end before the next JobManager was started; the old one only had to go.
     let began = app.said(&new.pod, "jobmanager", "the entrypoint is started");
-    assert!(ended.at < began.at, "{ended:?} {began:?}");
-    let between = began.at.duration_since(ended.at);
-    println!("from the old JobManager's end to the new one's start: {} ms", between.as_millis());
+    assert!(stopped.at < began.at, "{stopped:?} {began:?}");
+    println!(
+        "from the savepoint to the next JobManager's start: {} ms",
+        began.at.duration_since(stopped.at).as_millis()
+    );
     new
 }
 
@@ -57,7 +57,7 @@ fn a_deleted_pod_of_a_deployment_is_continued_exactly() {
 }
 
 fn a_deleted_pod_with_a_classic_sidecar_is_continued_exactly() {
-    let shape = Shape { classic_sidecar: true, ..Shape::default() };
+    let shape = Shape { agent: Agent::Classic, ..Shape::default() };
     replaced("classic", shape, |app, pod| app.delete(pod, &[]));
 }
 

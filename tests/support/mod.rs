@@ -15,14 +15,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Waits until `condition` gives something, looking again in short steps; panics with `what` after `limit`.
-pub fn eventually<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, limit: Duration, condition: impl FnMut() -> Option<T>) -> T {
+    eventually_in_steps_of(Duration::from_millis(10), what, limit, condition)
+}
+
+/// The same in longer steps, for what costs something to look at.
+pub fn eventually_in_steps_of<T>(
+    step: Duration,
+    what: &str,
+    limit: Duration,
+    mut condition: impl FnMut() -> Option<T>,
+) -> T {
     let begin = Instant::now();
     loop {
         if let Some(found) = condition() {
             return found;
         }
         assert!(begin.elapsed() < limit, "not within {limit:?}: {what}");
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(step);
     }
 }
 

@@ -1,0 +1,53 @@
+//! What savepointd costs the API server, from its audit trail.
+
+use jiff::Timestamp;
+
+use super::application::Application;
+use super::manifest::Shape;
+use super::on_the_node;
+use super::witness::audit::{self, Request};
+
+on_the_node!(a_job_that_runs_costs_the_api_server_nothing);
+
+/// Checkpoints, one each second, that the steady state is watched for.
+const WATCHED: usize = 40;
+
+fn a_job_that_runs_costs_the_api_server_nothing() {
+    let app = Application::start("steady", Shape::default());
+    let old = app.started().pod;
+    app.checkpoint();
+    app.checkpoint();
+    let begin = Timestamp::now();
+    for _ in 0..WATCHED {
+        app.checkpoint();
+    }
+    let end = Timestamp::now();
+    let between = |from: Timestamp, to: Timestamp| -> Vec<Request> {
+        let all = audit::of_agents(&app.place.namespace).into_iter();
+        all.filter(|request| from <= request.at && request.at < to).collect()
+    };
+    let steady = between(begin, end);
+    let (reads, writes): (Vec<&Request>, Vec<&Request>) = steady.iter().partition(|request| request.verb == "get");
+    println!(
+        "in {} s of steady state: {} reads, {} writes",
+        end.duration_since(begin).as_secs(),
+        reads.len(),
+        writes.len()
+    );
+    assert!(writes.is_empty() && reads.len() <= 1, "{steady:#?}");
+
+    app.delete(&old, &[]);
+    let new = app.started_but(&[&old]).pod;
+    app.progress(200);
+    app.gone(&old);
+    let gate = app.said(&new, "jobmanager", "the entrypoint is started").at;
+    let up = app.said(&new, "agent", "agent is up").at;
+    let left = app.said(&old, "agent", "the entrypoint has ended").at;
+    println!("from the agent's start to Flink's: {} ms", gate.duration_since(up).as_millis());
+    println!("from the old JobManager's end to the new one's start: {} ms", gate.duration_since(left).as_millis());
+    let restart = between(end, Timestamp::now());
+    println!("a stop and the start after it: {} requests to the API server", restart.len());
+    for request in &restart {
+        println!("  {} {} {} {}", request.at, request.verb, request.resource, request.code);
+    }
+}
