@@ -2,8 +2,8 @@
 #
 # tests/run.sh [landing|full|bench]     every gate and every test; `landing` by default
 #
-#   landing   format, lints, docs, licences, the static binary, tests of every level (a quarter of an hour warm on two cores)
-#   full      the same with twenty stop and start cycles (an hour)
+#   landing   format, lints, docs, licences, static binary, image, tests of every level (half an hour warm on two cores)
+#   full      the same with twenty stop and start cycles (hours)
 #   bench     the figures, each beside a peer that is measured in the same run
 #
 # Flink, tools and build results are kept in ${SPTEST_CACHE:-~/.cache/savepointd}, outside the checkout.
@@ -15,8 +15,8 @@ check_tools
 
 size=${1:-landing}
 case $size in
-    landing) cycles=3 ignored=() ;;
-    full) cycles=20 ignored=(--run-ignored all) ;;
+    landing) cycles=3 node_cycles=1 ignored=() ;;
+    full) cycles=20 node_cycles=20 ignored=(--run-ignored all) ;;
     bench) cycles=0 ;;
     *)
         echo "usage: ${0##*/} [landing|full|bench]" >&2
@@ -83,4 +83,4 @@ if [ $node = yes ]; then
     tests/node/node.sh up --parent $$ $images
 fi
 step "tests"
-SPTEST_CYCLES=$cycles cargo nextest run --locked ${ignored[@]+"${ignored[@]}"}
+SPTEST_CYCLES=$cycles SPTEST_NODE_CYCLES=$node_cycles cargo nextest run --locked ${ignored[@]+"${ignored[@]}"}

@@ -15,9 +15,9 @@ on_the_node!(
     a_deleted_pod_with_flink_2_is_continued_exactly,
 );
 
-/// Once, or as often as `SPTEST_CYCLES` says.
+/// Once, or as often as `SPTEST_NODE_CYCLES` says.
 fn cycles() -> usize {
-    std::env::var("SPTEST_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+    std::env::var("SPTEST_NODE_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
 /// Replaces the pod by `replace`, as often as is asked for, and checks each time that the final savepoint is continued.
