@@ -125,19 +125,19 @@ fn an_api_server_away_during_stop_and_start_costs_only_time() {
     let app = Application::start("api", Shape::default());
     let old = app.started().pod;
     app.progress(200);
-    app.control("slowsnap", "4000");
-    app.delete(&old, &[]);
+    app.control("slowsnap", "10000");
+    app.delete(&old, &["--grace-period=30"]);
     let new = app.job_manager_but(&[&old]);
-    app.said(&old, "agent", "stopping");
+    app.said(&new, "jobmanager", "waiting at the gate; Flink is not started");
     // From here on nothing can be recorded, and the new pod can't learn that the old one is gone.
     let away = node::Paused::part("apiserver");
-    app.said(&new, "jobmanager", "waiting at the gate; Flink is not started");
-    let ended = app.said(&old, "jobmanager", "ending the entrypoint");
+    let stopped = app.stopped(&old);
     app.uncontrol("slowsnap");
+    assert_eq!((stopped.word("outcome"), &stopped.says["recorded"]), ("savepoint", &false.into()), "{stopped:?}");
+    app.said(&old, "agent", "the entrypoint has ended");
     assert!(app.all_said(&new, "jobmanager", "the entrypoint is started").is_empty());
     drop(away);
-    let started = app.confirmed(&new, 1);
-    assert!(started.restored.as_deref().is_some_and(|path| path.contains("/savepoint-")), "{started:?} {ended:?}");
+    assert_eq!(app.confirmed(&new, 1).restored.as_deref(), Some(stopped.word("point")));
     app.progress(200);
     app.assert_exactly_once(2);
 }
