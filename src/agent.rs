@@ -152,6 +152,10 @@ async fn until_told_to_end(agent: &Rc<Agent>, signals: &mut Signals) {
     }
     let session = agent.session.borrow().clone();
     let Some(session) = session else { return };
+    if !session.started.get() || session.presence.is_lost(agent.clock.now()) && !session.stopping.get() {
+        // Nothing runs that could be stopped, and nobody is left who could report its end.
+        session.gone.send_replace(true);
+    }
     agent.begin_stop(&session, agent.clock.now());
     let ended = async {
         // Also where the JobManager is gone: what its stop came to is still to be recorded.

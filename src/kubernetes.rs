@@ -1,6 +1,6 @@
 //! The Kubernetes API, as little of it as is needed: one ConfigMap, pods to look at, Events to leave.
 //!
-//! Everything is plain requests: no watch, no lease, nothing in steady state. A token that was rotated is read again, and
+//! Everything is plain requests: no watch, no lease, and next to nothing in steady state. A token that was rotated is read again, and
 //! an API server that asks for patience (`Retry-After`) gets it, whoever asks next.
 
 mod error;
@@ -121,6 +121,12 @@ impl Kubernetes {
             }
             answered => answered,
         }
+    }
+
+    /// The same for what can't wait: an API server that asked for patience is asked all the same.
+    pub(crate) async fn call_at_once(&self, method: &Method, path: &str) -> Result<Answer, Error> {
+        *self.inner.not_before.lock().await = None;
+        self.call(method, path, None).await
     }
 
     async fn call_once(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Answer, Error> {

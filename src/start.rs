@@ -134,7 +134,8 @@ impl Hands {
         let unknown = |reason, passes| Liveness::Unknown(Trouble { reason, passes });
         let Some(kubernetes) = &self.kubernetes else {
             let reason = format!(
-                "pod {} in namespace {} holds the newest epoch, and without access to the Kubernetes API nobody can tell                  whether it lives: `savepointd takeover` if it does not",
+                "pod {} in namespace {} holds the newest epoch, and without access to the Kubernetes API nobody can tell \
+                 whether it lives: `savepointd takeover` if it does not",
                 pod.name, pod.namespace
             );
             return unknown(reason, true);

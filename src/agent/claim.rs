@@ -24,6 +24,9 @@ use crate::{kubernetes, report, start, storage};
 impl Agent {
     pub(super) async fn claim(self: &Rc<Self>, request: ClaimRequest) -> ClaimReply {
         let _one_at_a_time = self.claiming.lock().await;
+        if !request.running {
+            self.end_the_former_life();
+        }
         let reply = match self.try_claim(request).await {
             Ok(reply) => reply,
             Err(reason) => ClaimReply::No { decision: Decision::Refuse.as_str().to_owned(), reason },
@@ -31,6 +34,18 @@ impl Agent {
         let decision = self.report(&reply);
         self.metrics.decided(decision);
         reply
+    }
+
+    /// A `run` that stands at the gate runs no JobManager, and there is one `run` in a pod: whichever ran before it is gone,
+    /// with or without a word.
+    fn end_the_former_life(self: &Rc<Self>) {
+        let Some(former) = self.served().filter(|session| session.started.get()) else { return };
+        tracing::warn!(epoch = former.epoch(), "the JobManager has ended without a word");
+        former.gone.send_replace(true);
+        self.guards.tell(former.epoch(), Turn::Ended);
+        if !former.stopping.get() && !former.void.get() {
+            former.abort_tasks();
+        }
     }
 
     /// Answers, or says in words why the start is refused before anything was looked at.
@@ -120,7 +135,7 @@ impl Agent {
         let Some(kubernetes) = &self.kubernetes else { return Ok((cluster, None)) };
         match kubernetes.own_pod().await {
             Ok(own) => Ok((cluster, Some(own))),
-            Err(error) if matches!(self.config.record.kind(), RecordKind::Directory(_)) => {
+            Err(error) if !error.passes() && matches!(self.config.record.kind(), RecordKind::Directory(_)) => {
                 tracing::warn!(
                     error = report::chain(&error),
                     "the own pod can't be read; going by stop.grace, and on this machine only"
@@ -162,7 +177,7 @@ impl Agent {
         let flink = Flink::new(&finish.flink_url).map_err(|error| report::chain(&error))?;
         let said = Said {
             known,
-            attempt,
+            attempt: attempt.into(),
             confirmed: epoch.is_some_and(|epoch| epoch.confirmed),
             progressed: epoch.is_some_and(|epoch| epoch.progressed.is_some()),
         };

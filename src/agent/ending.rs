@@ -9,6 +9,7 @@ use super::Agent;
 use super::session::Session;
 use crate::exit::Exit;
 use crate::kubernetes::Kubernetes;
+use crate::protocol::entry::PodRef;
 use crate::protocol::grace::{self, Cause, Sight};
 use crate::protocol::history::History;
 use crate::protocol::time::{Deadline, Moment};
@@ -16,6 +17,10 @@ use crate::{random, report};
 
 /// How soon the API server is asked again while it does not say when the pod ends.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How often the pod is read again while a stop is under way.
+const ONCE_MORE: Duration = Duration::from_secs(5);
+/// A deadline that is nearer by less than this is the same one, read at another fraction of a second.
+const SHORTER: Duration = Duration::from_millis(1_500);
 /// How often an agent that may be asked to hand over looks for that by itself.
 const SELDOM: Duration = Duration::from_secs(60);
 
@@ -24,22 +29,43 @@ impl Agent {
     /// grace counts.
     pub(super) async fn read_deadline(&self, session: &Session, began: Moment, deadline: &watch::Sender<Deadline>) {
         let Some(kubernetes) = &self.kubernetes else { return };
-        let (asked_at, (sight, cause)) = self.own_end(kubernetes).await;
-        let grace = grace::after_first_sign(&sight, began, asked_at, self.config.stop.grace);
-        let moved = Deadline::after(began, grace, self.config.stop.reserve);
-        tracing::info!(epoch = session.epoch(), ?grace, cause = %cause, "the pod tells when it ends");
-        *session.cause.borrow_mut() = Some(cause);
-        deadline.send_replace(moved);
-        self.order(session.epoch(), |orders| orders.kill_at = Some(moved.at));
+        tokio::select! {
+            () = self.follow_deadline(kubernetes, session, began, deadline) => {}
+            () = session.over() => {}
+        }
     }
 
-    /// Asks until the API server answers.
-    async fn own_end(&self, kubernetes: &Kubernetes) -> (Moment, (Sight, Cause)) {
+    async fn follow_deadline(
+        &self,
+        kubernetes: &Kubernetes,
+        session: &Session,
+        began: Moment,
+        deadline: &watch::Sender<Deadline>,
+    ) {
+        let mut told: Option<Deadline> = None;
+        loop {
+            let Some((asked_at, (sight, cause))) = self.own_end(kubernetes).await else { return };
+            let grace = grace::after_first_sign(&sight, began, asked_at, self.config.stop.grace);
+            let moved = Deadline::after(began, grace, self.config.stop.reserve);
+            // Whoever deletes it again may give it less time, never more. Seconds are all that the API server tells.
+            if told.is_none_or(|told| moved.at.plus(SHORTER) < told.at) {
+                tracing::info!(epoch = session.epoch(), ?grace, cause = %cause, "the pod tells when it ends");
+                *session.cause.borrow_mut() = Some(cause);
+                deadline.send_replace(moved);
+                self.order(session.epoch(), |orders| orders.kill_at = Some(moved.at));
+                told = Some(moved);
+            }
+            tokio::time::sleep(random::jitter(ONCE_MORE)).await;
+        }
+    }
+
+    /// Asks until the API server answers; none if it never will.
+    async fn own_end(&self, kubernetes: &Kubernetes) -> Option<(Moment, (Sight, Cause))> {
         let mut said = false;
         loop {
             let asked_at = self.clock.now();
             match kubernetes.own_end().await {
-                Ok(end) => return (asked_at, end),
+                Ok(end) => return Some((asked_at, end)),
                 Err(_) if said => {}
                 Err(error) => {
                     said = true;
@@ -49,6 +75,9 @@ impl Agent {
                         ?grace,
                         "the pod does not tell when it ends; going by stop.grace"
                     );
+                    if !error.passes() {
+                        return None;
+                    }
                 }
             }
             tokio::time::sleep(random::jitter(AGAIN)).await;
@@ -86,7 +115,11 @@ impl Agent {
             return self.release(session, &reason, Exit::Later, true);
         }
         let asked = history.epochs.get(&session.epoch()).and_then(|epoch| epoch.asked.clone());
-        let Some(heir) = asked.filter(|heir| session.turned_down.borrow().as_ref() != Some(&heir.uid)) else { return };
+        let now = self.clock.now();
+        let not_yet = |heir: &PodRef| {
+            session.tried.borrow().as_ref().is_some_and(|tried| tried.heir == heir.uid && now < tried.again_at)
+        };
+        let Some(heir) = asked.filter(|heir| !not_yet(heir)) else { return };
         tracing::info!(epoch = session.epoch(), pod = heir.name, "a newer pod asks to take over");
         self.begin_handover(session, heir);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Agent;
 use super::guards::Turn;
-use super::session::Session;
+use super::session::{Session, Tried};
 use crate::kubernetes::Severity;
 use crate::protocol::entry::PodRef;
 use crate::protocol::outcome::StopOutcome;
@@ -15,6 +15,15 @@ use crate::protocol::stop::Release;
 
 /// A savepoint that takes longer than this is given up, unless the pod is ended before.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+/// A job that can't be saved now, because it restarts for example, can be later; but each try costs it a stop that fails.
+fn pause_after(times: u32) -> Duration {
+    Duration::from_secs(match times {
+        ..=1 => 60,
+        2 => 5 * 60,
+        _ => 15 * 60,
+    })
+}
 
 impl Agent {
     pub(super) fn begin_handover(self: &Rc<Self>, session: &Rc<Session>, heir: PodRef) {
@@ -27,8 +36,11 @@ impl Agent {
             "HandingOver",
             format!("pod {} asks to take over epoch {}", heir.name, session.epoch()),
         );
-        *session.turned_down.borrow_mut() = Some(heir.uid);
-        self.begin_stop_until(session, self.clock.now(), PATIENCE);
+        let now = self.clock.now();
+        let before = session.tried.take().filter(|tried| tried.heir == heir.uid).map_or(0, |tried| tried.times);
+        let times = before + 1;
+        session.tried.replace(Some(Tried { heir: heir.uid, times, again_at: now.plus(pause_after(times)) }));
+        self.begin_stop_until(session, now, PATIENCE);
     }
 
     /// Whether a stop that began as a handover, and was not overtaken by the pod's own end, leaves the job where it is.

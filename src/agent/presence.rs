@@ -30,6 +30,11 @@ pub(super) struct Presence {
 }
 
 impl Presence {
+    /// Whether `run` counts as dead.
+    pub(super) fn is_lost(&self, now: Moment) -> bool {
+        self.lines.get() == 0 && self.until.get().is_none_or(|until| now >= until)
+    }
+
     fn expect(&self, until: Moment) {
         self.until.set(self.until.get().max(Some(until)));
     }

@@ -23,9 +23,20 @@ pub(super) struct Said {
     /// Its points.
     pub(super) known: Vec<String>,
     /// A request for a savepoint that an earlier agent made, whose stop has not ended.
-    pub(super) attempt: Option<Attempt>,
+    pub(super) attempt: RefCell<Option<Attempt>>,
     pub(super) confirmed: bool,
     pub(super) progressed: bool,
+}
+
+/// A handover that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tried {
+    /// To which pod, by its UID.
+    pub(super) heir: String,
+    /// How often.
+    pub(super) times: u32,
+    /// Not again before.
+    pub(super) again_at: Moment,
 }
 
 /// One life of `run`.
@@ -52,8 +63,8 @@ pub(super) struct Session {
     pub(super) stopping: Cell<bool>,
     /// The stop that is under way was asked for by a newer pod; nobody ends this one.
     pub(super) handing_over: Cell<bool>,
-    /// The newest pod whose wish to take over was tried, by its UID.
-    pub(super) turned_down: RefCell<Option<String>>,
+    /// The newest pod whose wish to take over was tried.
+    pub(super) tried: RefCell<Option<Tried>>,
     /// When the stop has to be over.
     pub(super) deadline: watch::Sender<Deadline>,
     /// Why the pod ends, once it has told.
@@ -81,7 +92,7 @@ impl Session {
             started: Cell::new(false),
             stopping: Cell::new(false),
             handing_over: Cell::new(false),
-            turned_down: RefCell::default(),
+            tried: RefCell::default(),
             deadline: watch::Sender::new(Deadline::after(Moment(0), Duration::ZERO, Duration::ZERO)),
             cause: RefCell::default(),
             presence: Presence::default(),

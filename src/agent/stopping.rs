@@ -9,9 +9,12 @@ use super::session::Session;
 use crate::api::{Drained, Exited, Orders, ReleaseOrder};
 use crate::protocol::entry::{Attempt, Fact};
 use crate::protocol::id::TriggerId;
-use crate::protocol::stop::{Plan, Release, Stop};
+use crate::protocol::stop::{Plan, RecordReply, Release, Stop};
 use crate::protocol::time::{Deadline, Moment};
-use crate::stop;
+use crate::{random, record, stop};
+
+/// How soon the record is tried again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 impl Agent {
     /// Begins a stop, or joins the one that is under way. It goes on when whoever asked hangs up.
@@ -45,9 +48,9 @@ impl Agent {
         let deadline = Deadline::after(began, grace, config.stop.reserve);
         session.deadline.send_replace(deadline);
         // Flink would answer a second stop under the first one's trigger id with the first one's failure.
-        let heir = session.turned_down.borrow().clone();
-        let seed = match heir.filter(|_| session.handing_over.get()) {
-            Some(heir) => format!("{}/for/{heir}", session.finish.target),
+        let tried = session.tried.borrow().clone();
+        let seed = match tried.filter(|_| session.handing_over.get()) {
+            Some(tried) => format!("{}/for/{}/{}", session.finish.target, tried.heir, tried.times),
             None => session.finish.target.clone(),
         };
         let plan = Plan {
@@ -57,7 +60,8 @@ impl Agent {
             drain: session.finish.drain,
             began,
             deadline,
-            resume: session.said.attempt.clone(),
+            // Once: the same request asked for again later gets the same answer from Flink.
+            resume: session.said.attempt.take(),
             seed: TriggerId::seed(&seed),
             ran: session.ran.get(),
             checkpoints_survive: false,
@@ -174,8 +178,11 @@ impl Agent {
         }
         let agent = Rc::clone(self);
         self.closing.spawn_local(async move {
-            let reply = agent.record.say(epoch, Fact::Left).await;
-            tracing::debug!(?reply, epoch, "said that the JobManager has ended");
+            let entry = [record::entry(epoch, Fact::Left)];
+            while let RecordReply::Failed(reason) = agent.record.add(&entry).await {
+                tracing::debug!(reason, epoch, "can't yet say that the JobManager has ended");
+                tokio::time::sleep(random::jitter(AGAIN)).await;
+            }
         });
     }
 }

@@ -13,6 +13,8 @@ use crate::{random, report};
 const ALL_THE_SAME: Duration = Duration::from_secs(10);
 /// The same where the other agent is not heard: its pod may be gone.
 const UNHEARD: Duration = Duration::from_secs(3);
+/// The same where the other JobManager is said to be over, and the record does not say so yet.
+const OVER: Duration = Duration::from_millis(500);
 /// An agent that does not answer within this is not heard.
 const ANSWER: Duration = Duration::from_secs(1);
 
@@ -46,8 +48,11 @@ async fn news(mut lines: Lines) {
             Ok(Some(line)) => {
                 let Ok(tidings) = serde_json::from_slice::<Tidings>(&line) else { continue };
                 let over = tidings.ended || matches!(tidings.phase, Phase::Released | Phase::Gone);
-                if over || heard.as_ref().is_some_and(|before| *before != tidings) {
-                    return;
+                match &heard {
+                    Some(before) if *before != tidings => return,
+                    // It was so before the record was read, or has just become so.
+                    None if over => return tokio::time::sleep(random::jitter(OVER)).await,
+                    _ => {}
                 }
                 heard = Some(tidings);
             }

@@ -96,9 +96,10 @@ impl Kubernetes {
     /// If the API server does not say.
     pub async fn own_end(&self) -> Result<(Sight, Cause), Error> {
         let path = path(&self.namespace().await?, &self.own_name());
-        let answer = match self.call(&Method::GET, &path, None).await {
+        let answer = match self.call_at_once(&Method::GET, &path).await {
             Ok(answer) => answer,
-            Err(error) if error.is_not_found() => return Ok((Sight::Absent, Cause::Forced)),
+            // A pod of that name was there, or is said to be: it was deleted by force. Else the name may be wrong.
+            Err(error) if error.is_not_found() && self.is_known() => return Ok((Sight::Absent, Cause::Forced)),
             Err(error) => return Err(error),
         };
         let at = answer.at;
@@ -121,6 +122,10 @@ impl Kubernetes {
             Err(error) if error.is_not_found() => Ok(Liveness::Gone),
             Err(error) => Err(error),
         }
+    }
+
+    fn is_known(&self) -> bool {
+        self.inner.pod.uid.is_some() || self.inner.own.get().is_some()
     }
 
     fn own_name(&self) -> String {

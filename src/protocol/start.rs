@@ -223,6 +223,11 @@ impl Start {
         let Some(epoch) = self.history.epochs.get(&number).filter(|epoch| !epoch.taken_over) else {
             return self.pass();
         };
+        // A container starts again only when its former life has ended: without a final savepoint there is nothing to hand
+        // over, and the heir, who can't know that, would wait for this pod for ever.
+        if own.is_some() && own.map(|own| &own.uid) == holder.pod.as_ref().map(|pod| &pod.uid) && !epoch.is_released() {
+            return self.pass();
+        }
         let heir = epoch.asked.clone().filter(|heir| own.is_none_or(|own| own.uid != heir.uid));
         if let Some(heir) = heir.filter(|_| !self.no_heir) {
             self.state = State::LookAtHeir(heir);

@@ -13,13 +13,38 @@ use crate::protocol::history::History;
 pub(super) const FULL: usize = 512 * 1024;
 /// How large it may be afterwards, where that is possible, so that it is not compacted again with the next entry.
 const AIM: usize = FULL / 2;
-/// So many of the newest epochs are kept whole.
+/// So many of the newest epochs are kept whole, where there is room.
 const EPOCHS: usize = 10;
 
 /// Which entries to keep; `sizes` are those of the entries, in bytes.
 pub(super) fn compact(entries: &[Entry], sizes: &[usize]) -> Vec<bool> {
     let history = History::read(entries);
-    let newest: BTreeSet<u64> = history.epochs.keys().rev().take(EPOCHS).copied().collect();
+    let mut keep = Vec::new();
+    let mut size = 0;
+    // Epochs may be large, each for itself: then fewer of them have to do, in the end the newest alone.
+    for epochs in (1..=EPOCHS).rev() {
+        keep = what_must_stay(entries, &history, epochs);
+        size = sizes.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(size, _)| *size).sum();
+        if size <= AIM {
+            break;
+        }
+    }
+    // Points of older epochs as far back as there is room: they are the history that people look at.
+    let points = entries.iter().enumerate().rev().filter(|(_, entry)| matches!(entry.fact, Fact::Saved(_)));
+    for (index, _) in points {
+        let (Some(keep), Some(more)) = (keep.get_mut(index), sizes.get(index)) else { continue };
+        if !*keep && size + more <= AIM {
+            *keep = true;
+            size += more;
+        }
+    }
+    keep
+}
+
+fn what_must_stay(entries: &[Entry], history: &History, epochs: usize) -> Vec<bool> {
+    let mut newest: BTreeSet<u64> = history.epochs.keys().rev().take(epochs).copied().collect();
+    // The newest one may only be claimed yet: what it will restore from is decided by the one before.
+    newest.extend(history.newest_based(u64::MAX).map(|(number, ..)| number));
     let based: BTreeSet<&str> = newest
         .iter()
         .filter_map(|number| history.epochs.get(number)?.based.as_ref()?.base.as_ref())
@@ -34,18 +59,7 @@ pub(super) fn compact(entries: &[Entry], sizes: &[usize]) -> Vec<bool> {
         }
         _ => newest.contains(&entry.epoch),
     };
-    let mut keep: Vec<bool> = entries.iter().map(must_stay).collect();
-    let mut size: usize = sizes.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(size, _)| *size).sum();
-    // Points of older epochs as far back as there is room: they are the history that people look at.
-    let points = entries.iter().enumerate().rev().filter(|(_, entry)| matches!(entry.fact, Fact::Saved(_)));
-    for (index, _) in points {
-        let (Some(keep), Some(more)) = (keep.get_mut(index), sizes.get(index)) else { continue };
-        if !*keep && size + more <= AIM {
-            *keep = true;
-            size += more;
-        }
-    }
-    keep
+    entries.iter().map(must_stay).collect()
 }
 
 #[cfg(test)]
@@ -81,6 +95,20 @@ mod tests {
                 duration_ms: None,
             }),
         )
+    }
+
+    #[test]
+    fn large_epochs_are_fewer() {
+        let mut entries = Vec::new();
+        for epoch in 1..=20 {
+            let seen = (0..1_500).map(|n| format!("s3://flink/savepoints/savepoint-{n:06}-0123456789ab")).collect();
+            let reason = "newest".to_owned();
+            entries.push(entry(epoch, Fact::Based(Based { base: None, explicit: None, consumed: None, seen, reason })));
+        }
+        let sizes: Vec<usize> = entries.iter().map(|entry| serde_json::to_string(entry).unwrap().len() + 1).collect();
+        let keep = compact(&entries, &sizes);
+        let left: usize = sizes.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(size, _)| *size).sum();
+        assert!(left <= AIM && keep[19], "{left}");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! what each epoch restored from and how its job ended. All are created once and never changed, and together they are
 //! enough to go on when the record is gone.
 
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
 use super::objects::{create, read};
 use super::{Append, Error};
 use crate::protocol::entry::{Entry, Fact};
@@ -11,6 +13,8 @@ use crate::storage::Place;
 
 const FOLDER: &str = "marker";
 const CLUSTER: &str = "cluster.json";
+/// So many are read at once.
+const AT_ONCE: usize = 16;
 
 /// The marker of one cluster.
 #[derive(Debug, Clone)]
@@ -34,10 +38,10 @@ impl Marker {
         names.retain(|name| name.strip_suffix(".json").is_some());
         // The cluster itself first, then epoch by epoch; within one the order makes no difference.
         names.sort_by_key(|name| (epoch(name), name.clone()));
-        let mut entries = Vec::new();
-        for name in &names {
-            entries.push(read(&self.folder.join(name)).await?);
-        }
+        // There are several for each epoch, for ever.
+        let places: Vec<_> = names.iter().map(|name| self.folder.join(name)).collect();
+        let reading = stream::iter(places.iter().map(read)).buffered(AT_ONCE);
+        let entries: Vec<Entry> = reading.try_collect().await?;
         Ok((!entries.is_empty()).then_some(entries))
     }
 

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::flink::Flink;
 use crate::protocol::entry::Attempt;
 use crate::protocol::id::TriggerId;
-use crate::protocol::stop::{Plan, Stop};
+use crate::protocol::stop::{Plan, Release, Stop};
 use crate::protocol::time::{Deadline, Moment};
 use crate::{report, stop};
 
@@ -66,7 +66,8 @@ pub(super) async fn finish(
         gone,
         deadline,
     };
-    let release = stop::drive(Stop::begin(plan), hands, clock, |_| {}).await;
+    // There is no record here, so nothing is in it.
+    let release = Release { recorded: false, ..stop::drive(Stop::begin(plan), hands, clock, |_| {}).await };
     stop::log(&release);
     ReleaseOrder {
         kill: release.kill,

@@ -151,6 +151,17 @@ fn whoever_handed_over_leaves_the_next_epoch_to_the_one_that_asked_as_long_as_th
 }
 
 #[test]
+fn a_holder_that_died_before_it_handed_over_takes_its_job_up_again_and_is_asked_again() {
+    let mut world = running(2);
+    waits(&mut world, asking(2, 0));
+    // Its container was killed without a word, and has started again: both must not wait for each other.
+    assert_eq!(goes(&mut world, in_pod(1, 1)).epoch, 2);
+    waits(&mut world, asking(2, 0));
+    let asked = Fact::HandoverAsked { by: pod(2) };
+    assert_eq!(world.record.last().map(|entry| (entry.epoch, &entry.fact)), Some((2, &asked)));
+}
+
+#[test]
 fn a_holder_on_a_lost_node_is_taken_over_by_a_persons_word() {
     let mut world = running(2);
     waits(&mut world, in_pod(2, 0));
