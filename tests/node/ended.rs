@@ -11,8 +11,8 @@ on_the_node!(
     a_killed_job_manager_restarts_in_place_from_the_newest_checkpoint,
     a_liveness_failure_takes_a_savepoint_though_the_pod_is_not_deleted,
     an_agent_killed_in_the_midst_of_a_stop_leaves_a_savepoint_that_the_next_start_finds,
-    a_kubelet_restarted_in_the_midst_of_a_stop_changes_nothing,
-    an_api_server_away_during_stop_and_start_costs_only_time,
+    an_api_server_away_during_stop_and_start_costs_only_time;
+    at_full_size: a_kubelet_restarted_in_the_midst_of_a_stop_changes_nothing,
 );
 
 /// The new pod restored what the old one's stop came to, and nothing was lost; gives the kind of that point.

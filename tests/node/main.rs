@@ -27,11 +27,12 @@ mod replaced;
 mod steady;
 mod whole;
 
-/// A test that has a node, or says that there is none.
+/// Tests that have a node, or say that there is none. At landing size those are left out that others nearly cover.
 macro_rules! on_the_node {
-    ($($name:ident),* $(,)?) => {
+    ($($name:ident),* $(,)? $(; at_full_size: $($full:ident),* $(,)?)?) => {
         mod on_the_node {
             $(#[test] fn $name() { if crate::node::is_there() { super::$name(); } })*
+            $($(#[test] #[ignore = "full size"] fn $full() { if crate::node::is_there() { super::$full(); } })*)?
         }
     };
 }

@@ -9,10 +9,9 @@ on_the_node!(
     a_rolling_update_hands_over_and_the_job_never_runs_twice,
     a_deleted_pod_of_a_stateful_set_is_continued_exactly,
     a_deleted_pod_of_a_job_is_continued_and_the_job_is_not_complete,
-    a_deployment_scaled_to_zero_and_back_is_continued_exactly,
-    a_restarted_deployment_is_continued_exactly,
     a_deleted_pod_with_a_classic_sidecar_is_continued_exactly,
-    a_deleted_pod_with_flink_2_is_continued_exactly,
+    a_deleted_pod_with_flink_2_is_continued_exactly;
+    at_full_size: a_deployment_scaled_to_zero_and_back_is_continued_exactly, a_restarted_deployment_is_continued_exactly,
 );
 
 /// Once, or as often as `SPTEST_NODE_CYCLES` says.
