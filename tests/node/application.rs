@@ -242,9 +242,14 @@ impl Application {
         let _ = std::fs::remove_file(self.dir.join("ctl").join(name));
     }
 
+    /// Where the writing task writes, a file for each of its lives.
+    pub fn out(&self) -> PathBuf {
+        self.dir.join("out")
+    }
+
     /// The lives of the writing task, oldest first.
     pub fn lives(&self) -> Vec<Life> {
-        life::lives(&self.dir.join("out"))
+        life::lives(&self.out())
     }
 
     /// Waits until the job has written `count` records more than now.
@@ -301,7 +306,7 @@ impl Application {
             else {
                 continue;
             };
-            for container in ["agent", "jobmanager", "taskmanager"] {
+            for container in ["agent", "jobmanager", "taskmanager", "client", super::native::MAIN] {
                 let lines = witness::log(&self.place.namespace, uid, container);
                 let _ = writeln!(out, "\n== {container} of {name}, from its end");
                 // Flink says much.

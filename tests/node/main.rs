@@ -23,6 +23,7 @@ mod contended;
 mod denied;
 mod ended;
 mod manifests;
+mod native;
 mod replaced;
 mod steady;
 mod whole;

@@ -62,12 +62,12 @@ fn named(mut object: Value) -> Value {
     object
 }
 
-fn kustomize(folder: &str) -> String {
+pub fn kustomize(folder: &str) -> String {
     let path = format!("{}/k8s/{folder}", env!("CARGO_MANIFEST_DIR"));
     node::kubectl(&["kustomize", &path])
 }
 
-fn objects(text: &str) -> Vec<Value> {
+pub fn objects(text: &str) -> Vec<Value> {
     documents::read(text).unwrap().iter().map(Document::value).filter(|value| !value.is_null()).collect()
 }
 
