@@ -184,6 +184,8 @@ impl Line {
     /// What news means. Those of another cluster, to which a wrong address or a network's mistake led, mean nothing.
     fn event(&mut self, news: News) -> Option<Event> {
         match news {
+            // An agent that can't reach the API server yet does not know whose it is, and has nothing to say.
+            News::Heard(tidings) if tidings.cluster.is_empty() => None,
             News::Heard(tidings) => {
                 let cluster = self.cluster.get_or_insert_with(|| tidings.cluster.clone());
                 if *cluster != tidings.cluster {

@@ -282,6 +282,19 @@ fn an_agent_of_another_cluster_is_not_believed() {
 }
 
 #[test]
+fn an_agent_that_does_not_know_its_cluster_yet_is_believed_as_soon_as_it_does() {
+    let agent = FakeAgent::start();
+    let mut nameless = tidings(None, "waiting", false);
+    nameless["cluster"] = "".into();
+    agent.says(nameless);
+    let guarded = Guarded::with(&address(&agent), &[DEBUG], &[]);
+    guarded.started(1);
+    eventually("the guard listens", LONG, || (agent.streams() == 1).then_some(()));
+    agent.epoch(1, "running");
+    guarded.hears(1, "Running");
+}
+
+#[test]
 fn an_agent_that_names_another_is_left_for_that() {
     let (old, new) = (FakeAgent::start(), FakeAgent::start());
     let guarded = Guarded::working(&old, &[DEBUG], &[]);
