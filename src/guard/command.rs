@@ -1,10 +1,11 @@
 //! A TaskManager's command line: where its options go, and what its configuration says.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::flink::setup::{self, SetupError};
+use crate::protocol::shell;
 
 /// How long a TaskManager waits before it looks for its JobManager again. Flink's default are 10 s, which one that is up
 /// before the new JobManager would sit out. A plain number: Flink up to 1.17 reads no unit here.
@@ -15,6 +16,8 @@ const PATIENCE: &str = "heartbeat.timeout";
 const SHORT: Duration = Duration::from_secs(10);
 const RPC_ADDRESS: &str = "jobmanager.rpc.address";
 const RPC_PORT: &str = "jobmanager.rpc.port";
+/// The script that native mode starts.
+const NATIVE_SCRIPT: &str = "kubernetes-taskmanager.sh";
 /// Flink's default RPC port.
 const DEFAULT_RPC_PORT: u16 = 6123;
 
@@ -37,34 +40,82 @@ impl Prepared {
 }
 
 /// A command line that is recognised as a TaskManager's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Launch<'a> {
-    /// Its options begin there.
-    options: usize,
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Launch {
+    options: Vec<String>,
+    begin: Begin,
     /// Whether the image's `docker-entrypoint.sh` runs, which edits the configuration first.
     entrypoint: bool,
     /// The start script, unless the entrypoint's mode word stands for it.
-    script: Option<&'a Path>,
+    script: Option<PathBuf>,
 }
 
-fn launch(argv: &[String]) -> Option<Launch<'_>> {
+/// Where a TaskManager's options begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    /// With the word of this number.
+    Word(usize),
+    /// At this place in the last word, a string for a shell.
+    Text(usize),
+}
+
+fn launch(argv: &[String]) -> Option<Launch> {
+    hidden(argv).or_else(|| plain(argv))
+}
+
+fn plain(argv: &[String]) -> Option<Launch> {
     let mut entrypoint = false;
     for (index, token) in argv.iter().enumerate() {
         let next = argv.get(index + 1).map(String::as_str);
-        let script = Some(Path::new(token));
-        match (token.rsplit('/').next().unwrap_or(token), next) {
-            ("docker-entrypoint.sh", Some("taskmanager")) => {
-                return Some(Launch { options: index + 2, entrypoint: true, script: None });
+        let (words, entrypoint, script) = match (token.rsplit('/').next().unwrap_or(token), next) {
+            ("docker-entrypoint.sh", Some("taskmanager")) => (2, true, None),
+            ("docker-entrypoint.sh", _) => {
+                entrypoint = true;
+                continue;
             }
-            ("docker-entrypoint.sh", _) => entrypoint = true,
-            ("taskmanager.sh", Some("start-foreground")) => {
-                return Some(Launch { options: index + 2, entrypoint, script });
-            }
-            ("kubernetes-taskmanager.sh", _) => return Some(Launch { options: index + 1, entrypoint, script }),
-            _ => {}
-        }
+            ("taskmanager.sh", Some("start-foreground")) => (2, entrypoint, Some(token.into())),
+            (NATIVE_SCRIPT, _) => (1, entrypoint, Some(token.into())),
+            _ => continue,
+        };
+        let begin = index + words;
+        let options = argv.get(begin..).unwrap_or_default().to_vec();
+        return Some(Launch { options, begin: Begin::Word(begin), entrypoint, script });
     }
     None
+}
+
+/// The command as Flink's native mode writes it: `bash -c "kubernetes-taskmanager.sh …"`. Its configuration is a `ConfigMap`, which
+/// no entrypoint can write into.
+fn hidden(argv: &[String]) -> Option<Launch> {
+    let (text, before) = argv.split_last()?;
+    if !before.last()?.starts_with('-') {
+        return None;
+    }
+    text.match_indices(NATIVE_SCRIPT).find_map(|(at, _)| {
+        let begin = at + NATIVE_SCRIPT.len();
+        let (head, options) = text.split_at_checked(begin)?;
+        let script = head.rsplit([' ', '\t']).next().filter(|word| word.rsplit('/').next() == Some(NATIVE_SCRIPT))?;
+        (options.is_empty() || options.starts_with([' ', '\t'])).then(|| Launch {
+            options: shell::readable(options),
+            begin: Begin::Text(begin),
+            entrypoint: false,
+            script: Some(script.into()),
+        })
+    })
+}
+
+impl Launch {
+    /// Puts an option before the others.
+    fn add(&self, option: String, argv: &mut Vec<String>) {
+        match self.begin {
+            Begin::Word(index) => argv.insert(index, option),
+            Begin::Text(at) => {
+                if let Some(text) = argv.last_mut() {
+                    text.insert_str(at, &format!(" {option}"));
+                }
+            }
+        }
+    }
 }
 
 /// The value of the last `-Dkey=value` or `-D key=value`: of repeated ones Flink takes that.
@@ -98,18 +149,19 @@ pub(super) fn prepare(
 ) -> Result<Prepared, SetupError> {
     let mut argv = argv.to_vec();
     let launch = launch(&argv);
-    let (script, entrypoint) = launch.map_or((None, false), |launch| (launch.script, launch.entrypoint));
+    let script = launch.as_ref().and_then(|launch| launch.script.as_deref());
+    let entrypoint = launch.as_ref().is_some_and(|launch| launch.entrypoint);
     let keys = [RPC_ADDRESS, RPC_PORT, RETRY.0, PATIENCE];
     let [address, port, retry, patience] = setup::look_up(script, entrypoint, env, read, keys)?;
-    let options = launch.and_then(|launch| argv.get(launch.options..)).unwrap_or_default();
+    let options = launch.as_ref().map(|launch| launch.options.as_slice()).unwrap_or_default();
     let given = |key, configured: Option<String>| dynamic(options, key).map(str::to_owned).or(configured);
     let host = given(RPC_ADDRESS, address);
     let rpc_port = given(RPC_PORT, port).and_then(|port| port.parse().ok()).unwrap_or(DEFAULT_RPC_PORT);
     let patience = given(PATIENCE, patience);
     let finds_soon = patience.as_deref().and_then(duration).is_some_and(|patience| patience <= SHORT);
     let is_set = given(RETRY.0, retry).is_some();
-    if let Some(Launch { options, .. }) = launch.filter(|_| fast && !is_set) {
-        argv.insert(options, format!("-D{}={}", RETRY.0, RETRY.1));
+    if let Some(launch) = launch.filter(|_| fast && !is_set) {
+        launch.add(format!("-D{}={}", RETRY.0, RETRY.1), &mut argv);
     }
     Ok(Prepared { argv, host, rpc_port, finds_soon })
 }
@@ -162,7 +214,7 @@ mod tests {
             ("/x/taskmanager.sh start-foreground", "", "cluster.registration.error-delay: 7", Some(2)),
             ("/docker-entrypoint.sh taskmanager -D cluster.registration.error-delay=1", "", "", None),
             ("/docker-entrypoint.sh taskmanager -Dcluster.registration.error-delay=1", "", "", None),
-            ("bash -c kubernetes-taskmanager.sh_-Da=b", "", "", None),
+            ("bash kubernetes-taskmanager.sh_-Da=b", "", "", None),
             ("taskmanager.sh start", "", "", None),
             ("sleep 1", "", "", None),
         ] {
@@ -173,6 +225,34 @@ mod tests {
             }
             assert_eq!(argv, expected);
         }
+    }
+
+    #[test]
+    fn in_native_mode_the_retry_stands_in_the_shells_string() {
+        let before = ["/docker-entrypoint.sh", "bash", "-c"];
+        for (text, expected) in [
+            ("kubernetes-taskmanager.sh", "kubernetes-taskmanager.sh +"),
+            // The dollar is Flink's own: it quotes values, not keys.
+            (
+                "kubernetes-taskmanager.sh -Dweb.tmpdir='/a b' -D$internal.pipeline.job-id='1' -D x=1b ",
+                "kubernetes-taskmanager.sh + -Dweb.tmpdir='/a b' -D$internal.pipeline.job-id='1' -D x=1b ",
+            ),
+            ("exec /x/kubernetes-taskmanager.sh -Da=b", "exec /x/kubernetes-taskmanager.sh + -Da=b"),
+            (
+                "kubernetes-taskmanager.sh -D$a=b -Dcluster.registration.error-delay='1 s'",
+                "kubernetes-taskmanager.sh -D$a=b -Dcluster.registration.error-delay='1 s'",
+            ),
+            ("own-kubernetes-taskmanager.sh", "own-kubernetes-taskmanager.sh"),
+            ("kubernetes-taskmanager.sh.old -Da=b", "kubernetes-taskmanager.sh.old -Da=b"),
+        ] {
+            let argv = |text: String| before.into_iter().map(str::to_owned).chain([text]).collect::<Vec<_>>();
+            let read = |_: &Path| Err(io::ErrorKind::NotFound.into());
+            let prepared = prepare(&argv(text.to_owned()), true, &|_| None, &read).unwrap();
+            assert_eq!(prepared.argv, argv(expected.replace('+', ADDED)));
+        }
+        let line = "bash -c kubernetes-taskmanager.sh_-Djobmanager.rpc.address='a'_-D$b='c'_-D_jobmanager.rpc.port=7001_-Dheartbeat.timeout='5_s'";
+        let prepared = prepared(line, "jobmanager.rpc.address: file\n", &[("JOB_MANAGER_RPC_ADDRESS", "variable")]);
+        assert_eq!((prepared.host.as_deref(), prepared.rpc_port, prepared.finds_soon), (Some("a"), 7001, true));
     }
 
     #[test]

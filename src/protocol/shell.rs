@@ -44,6 +44,25 @@ pub fn words(text: &str) -> Option<Vec<String>> {
     Some(words)
 }
 
+/// The words of a command that is only looked at and goes to its shell as it is. A word that a shell would change is empty.
+#[must_use]
+pub fn readable(text: &str) -> Vec<String> {
+    let (mut quote, mut escaped) = (None, false);
+    let is_between = |letter: char| {
+        match (quote, letter) {
+            _ if std::mem::take(&mut escaped) => {}
+            (None | Some('"'), '\\') => escaped = true,
+            (None, '\'' | '"') => quote = Some(letter),
+            (Some(open), letter) if open == letter => quote = None,
+            (None, ' ' | '\t') => return true,
+            _ => {}
+        }
+        false
+    };
+    let written = text.split(is_between).filter(|word| !word.is_empty());
+    written.map(|word| words(word).unwrap_or_default().concat()).collect()
+}
+
 /// The words as a shell's command.
 #[must_use]
 pub fn command<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
@@ -92,6 +111,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn of_words_that_are_only_looked_at_those_that_change_are_empty() {
+        assert_eq!(
+            readable(" a 'b c'd $e \"f\\\" g\" -D$h='i j' k\\ l '' "),
+            ["a", "b cd", "", "f\" g", "", "k l", ""]
+        );
+        assert_eq!(readable(""), [""; 0]);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]
 
@@ -104,6 +132,7 @@ mod tests {
             let mut read: Vec<String> = String::from_utf8(output.stdout).unwrap().split('\0').map(str::to_owned).collect();
             read.pop();
             prop_assert_eq!(&read, &given);
+            prop_assert_eq!(&readable(&text), &given);
             prop_assert_eq!(words(&text), Some(given));
         }
     }
