@@ -56,6 +56,7 @@ fn run_application(namespace: &str) -> Vec<String> {
         ("kubernetes.jobmanager.cpu.limit-factor", "20"),
         ("kubernetes.taskmanager.cpu.amount", "0.1"),
         ("kubernetes.taskmanager.cpu.limit-factor", "20"),
+        ("resourcemanager.previous-worker.recovery.timeout", "30s"),
         ("execution.checkpointing.dir", "file:///state/chk"),
         ("execution.checkpointing.savepoint-dir", "file:///state/sp"),
         ("execution.checkpointing.interval", "1s"),
@@ -63,8 +64,10 @@ fn run_application(namespace: &str) -> Vec<String> {
         ("taskmanager.memory.process.size", "900m"),
         ("taskmanager.memory.managed.size", "32m"),
     ];
-    let mut words: Vec<String> =
-        "/docker-entrypoint.sh flink run-application --target kubernetes-application".split(' ').map(str::to_owned).collect();
+    let mut words: Vec<String> = "/docker-entrypoint.sh flink run-application --target kubernetes-application"
+        .split(' ')
+        .map(str::to_owned)
+        .collect();
     words.extend(properties.map(|(key, value)| format!("-D{key}={value}")));
     let job = "--class SeqJob local:///opt/flink/usrlib/seqjob.jar --out /state/out --ctl /state/ctl";
     words.extend(job.split(' ').map(str::to_owned));
@@ -96,9 +99,11 @@ fn started(name: &str) -> (Application, Started) {
         },
     });
     node::feed(&["apply", "--namespace", namespace], &[templates, client]);
-    eventually("the client has ended", START, || match app.json(&["get", "pod", "client"])["status"]["phase"].as_str() {
-        Some("Failed") => panic!("{}", app.kubectl(&["logs", "client"])),
-        phase => (phase == Some("Succeeded")).then_some(()),
+    eventually("the client has ended", START, || {
+        match app.json(&["get", "pod", "client"])["status"]["phase"].as_str() {
+            Some("Failed") => panic!("{}", app.kubectl(&["logs", "client"])),
+            phase => (phase == Some("Succeeded")).then_some(()),
+        }
     });
     let started = app.started();
     assert_eq!(started.restored, None);
@@ -111,8 +116,8 @@ fn deployment(app: &Application) -> Value {
     app.json(&["get", "deployment", CLUSTER])["metadata"].clone()
 }
 
-/// Every TaskManager that Flink has made has a guard before it.
-fn assert_guarded(app: &Application) {
+/// The TaskManagers' pods; every one that Flink has made has a guard before it.
+fn guarded(app: &Application) -> Vec<String> {
     let guarded = |pod: &Value| {
         let uid = pod["metadata"]["uid"].as_str().unwrap().to_owned();
         let name = pod["metadata"]["name"].as_str().unwrap().to_owned();
@@ -121,12 +126,12 @@ fn assert_guarded(app: &Application) {
     };
     let pods = app.task_managers();
     assert!(!pods.is_empty() && pods.iter().all(guarded), "{pods:#?}");
+    pods.iter().map(|pod| pod["metadata"]["uid"].as_str().unwrap().to_owned()).collect()
 }
 
 fn in_native_mode_a_deleted_pod_is_continued_exactly_and_its_deployment_stays() {
     let (app, old) = started("native");
-    assert_guarded(&app);
-    let before = deployment(&app);
+    let (before, workers) = (deployment(&app), guarded(&app));
     app.delete(&old.pod, &[]);
     let new = app.started_but(&[&old.pod]);
     app.progress(200);
@@ -138,10 +143,12 @@ fn in_native_mode_a_deleted_pod_is_continued_exactly_and_its_deployment_stays() 
     // Flink deletes it when its application is over, which at the release it is.
     let after = deployment(&app);
     assert_eq!((&after["uid"], &after["deletionTimestamp"]), (&before["uid"], &Value::Null));
+    assert_eq!(guarded(&app), workers, "the TaskManager stays");
 }
 
 fn in_native_mode_a_killed_job_manager_restarts_in_place_and_leaves_no_zombie() {
     let (app, old) = started("native-killed");
+    let workers = guarded(&app);
     app.checkpoint();
     app.kill(&old.pod, MAIN);
     let new = app.confirmed(&old.pod, 2);
@@ -149,9 +156,9 @@ fn in_native_mode_a_killed_job_manager_restarts_in_place_and_leaves_no_zombie() 
     app.progress(200);
     app.assert_nothing_lost();
     assert_eq!(app.job_managers(), [old.pod]);
+    assert_eq!(guarded(&app), workers, "the TaskManager stays");
     let lives = files(&app);
-    let [.., (_, old_last), (new_first, _)] = lives.as_slice() else { panic!("{lives:?}") };
-    assert!(old_last < new_first, "the old task wrote on: {lives:?}");
+    assert!(lives.len() > 1 && lives.windows(2).all(|pair| pair[0].1 < pair[1].0), "the old task wrote on: {lives:?}");
 }
 
 /// When each life of the writing task began, and when it wrote last.
