@@ -1,5 +1,6 @@
 //! Flink's native mode: a client asks Flink for an application as `k8s/README.md` says, and Flink makes the pods of the shipped templates.
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -144,6 +145,7 @@ fn in_native_mode_a_deleted_pod_is_continued_exactly_and_its_deployment_stays() 
     let after = deployment(&app);
     assert_eq!((&after["uid"], &after["deletionTimestamp"]), (&before["uid"], &Value::Null));
     assert_eq!(guarded(&app), workers, "the TaskManager stays");
+    tell_downtime(&app);
 }
 
 fn in_native_mode_a_killed_job_manager_restarts_in_place_and_leaves_no_zombie() {
@@ -157,18 +159,22 @@ fn in_native_mode_a_killed_job_manager_restarts_in_place_and_leaves_no_zombie() 
     app.assert_nothing_lost();
     assert_eq!(app.job_managers(), [old.pod]);
     assert_eq!(guarded(&app), workers, "the TaskManager stays");
-    let lives = files(&app);
+    let lives = tell_downtime(&app);
     assert!(lives.len() > 1 && lives.windows(2).all(|pair| pair[0].1 < pair[1].0), "the old task wrote on: {lives:?}");
 }
 
-/// When each life of the writing task began, and when it wrote last.
-fn files(app: &Application) -> Vec<(SystemTime, SystemTime)> {
+/// When each life of the writing task began, and when it wrote last. Says how long nothing was written between them.
+fn tell_downtime(app: &Application) -> Vec<(SystemTime, SystemTime)> {
     let mut files: Vec<_> = std::fs::read_dir(app.out()).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    let times = |file: &std::path::PathBuf| {
+    let times = |file: &PathBuf| {
         let name = file.file_name().unwrap().to_str().unwrap();
         let began: u64 = name.split_once('-').unwrap().0.parse().unwrap();
         (UNIX_EPOCH + Duration::from_millis(began), std::fs::metadata(file).unwrap().modified().unwrap())
     };
-    files.iter().map(times).collect()
+    let lives: Vec<_> = files.iter().map(times).collect();
+    for pair in lives.windows(2) {
+        println!("nothing was written for {:?}", pair[1].0.duration_since(pair[0].1).unwrap_or_default());
+    }
+    lives
 }
