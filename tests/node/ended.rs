@@ -125,8 +125,9 @@ fn an_api_server_away_during_stop_and_start_costs_only_time() {
     let app = Application::start("api", Shape::default());
     let old = app.started().pod;
     app.progress(200);
-    app.control("slowsnap", "10000");
-    app.delete(&old, &["--grace-period=30"]);
+    // Long enough for the new pod to come to its gate on a busy machine.
+    app.control("slowsnap", "18000");
+    app.delete(&old, &["--grace-period=60"]);
     let new = app.job_manager_but(&[&old]);
     app.said(&new, "jobmanager", "waiting at the gate; Flink is not started");
     // From here on nothing can be recorded, and the new pod can't learn that the old one is gone.
