@@ -4,11 +4,13 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
+use futures_util::stream;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,6 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{oneshot, watch};
 
 /// The body of every response.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -51,7 +54,7 @@ where
             Err(error) => {
                 // Out of file descriptors, for one; it passes.
                 tracing::warn!(%error, "can't accept a connection");
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
     }
@@ -73,6 +76,39 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
         Ok(bytes) => text(status, "application/json", bytes),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string()),
     }
+}
+
+/// A stream of lines: the newest value at once, each change as JSON, and an empty line whenever nothing was said for as long
+/// as `beat` says. The second part waits until the stream has ended, on whichever side.
+pub fn lines<T: Serialize + Send + Sync + 'static>(
+    mut changes: watch::Receiver<T>,
+    beat: fn(&T) -> Option<Duration>,
+) -> (Response<Body>, impl Future<Output = ()>) {
+    changes.mark_changed();
+    let (alive, ended) = oneshot::channel::<()>();
+    let lines = stream::unfold((changes, alive), move |(mut changes, alive)| async move {
+        let pause = beat(&changes.borrow());
+        let text = tokio::select! {
+            known = changes.changed() => {
+                known.ok()?;
+                line(&*changes.borrow_and_update())
+            }
+            () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => Bytes::from_static(b"\n"),
+        };
+        Some((Ok(Frame::data(text)), (changes, alive)))
+    });
+    let mut response = Response::new(StreamBody::new(lines).boxed_unsync());
+    let json_lines = header::HeaderValue::from_static("application/x-ndjson");
+    response.headers_mut().insert(header::CONTENT_TYPE, json_lines);
+    (response, async {
+        let _ = ended.await;
+    })
+}
+
+fn line(value: &impl Serialize) -> Bytes {
+    let mut line = serde_json::to_vec(value).unwrap_or_default();
+    line.push(b'\n');
+    Bytes::from(line)
 }
 
 /// Reads a request's JSON.

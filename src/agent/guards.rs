@@ -7,15 +7,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::stream;
-use http_body_util::{BodyExt as _, StreamBody};
-use hyper::body::{Bytes, Frame};
-use hyper::{Response, header};
-use tokio::sync::{Mutex, oneshot, watch};
+use hyper::Response;
+use tokio::sync::{Mutex, watch};
 
 use super::Agent;
 use crate::api::{Phase, Tidings};
-use crate::http::Body;
+use crate::http::{self, Body};
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::time::Moment;
 
@@ -189,8 +186,8 @@ impl Guards {
     }
 }
 
-/// Counts a guard among the listeners for as long as the stream lives that gets what this gives.
-fn admit(agent: &Rc<Agent>, works_for: Option<u64>) -> oneshot::Sender<()> {
+/// Counts a guard among the listeners until its stream has ended.
+fn admit(agent: &Rc<Agent>, works_for: Option<u64>, ended: impl Future<Output = ()> + 'static) {
     let tidings = agent.guards.newest();
     let mut listener = Listener { works_for, has_to_end: false };
     listener.hear(&tidings);
@@ -199,45 +196,22 @@ fn admit(agent: &Rc<Agent>, works_for: Option<u64>) -> oneshot::Sender<()> {
         number = listeners.last_key_value().map_or(0, |(last, _)| last + 1);
         listeners.insert(number, listener);
     });
-    let (alive, end) = oneshot::channel();
     let agent = Rc::clone(agent);
     tokio::task::spawn_local(async move {
-        let _ = end.await;
+        ended.await;
         agent.guards.listeners.send_modify(|listeners| {
             listeners.remove(&number);
         });
     });
-    alive
 }
 
 /// The newest tidings at once, then each change as a line, and an empty line now and then.
 pub(super) fn follow(agent: &Rc<Agent>, query: Option<&str>) -> Response<Body> {
     let works_for = query.and_then(|query| query.strip_prefix("works_for=")).and_then(|epoch| epoch.parse().ok());
-    let mut changes = agent.guards.tidings.subscribe();
-    changes.mark_changed();
-    let alive = admit(agent, works_for);
-    let lines = stream::unfold((changes, alive), |(mut changes, alive)| async move {
-        let stopping = changes.borrow().phase == Phase::Stopping;
-        let beat = if stopping { BEAT_OF_A_STOP } else { BEAT };
-        let text = tokio::select! {
-            known = changes.changed() => {
-                known.ok()?;
-                line(&changes.borrow_and_update())
-            }
-            () = tokio::time::sleep(beat) => Bytes::from_static(b"\n"),
-        };
-        Some((Ok(Frame::data(text)), (changes, alive)))
-    });
-    let mut response = Response::new(StreamBody::new(lines).boxed_unsync());
-    let json_lines = header::HeaderValue::from_static("application/x-ndjson");
-    response.headers_mut().insert(header::CONTENT_TYPE, json_lines);
-    response
-}
-
-fn line(tidings: &Tidings) -> Bytes {
-    let mut line = serde_json::to_vec(tidings).unwrap_or_default();
-    line.push(b'\n');
-    Bytes::from(line)
+    let beat = |tidings: &Tidings| Some(if tidings.phase == Phase::Stopping { BEAT_OF_A_STOP } else { BEAT });
+    let (lines, ended) = http::lines(agent.guards.tidings.subscribe(), beat);
+    admit(agent, works_for, ended);
+    lines
 }
 
 impl Agent {

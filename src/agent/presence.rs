@@ -5,8 +5,6 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use super::Agent;
 use super::guards::Turn;
 use super::session::Session;
@@ -41,20 +39,17 @@ impl Presence {
 }
 
 impl Agent {
-    /// Counts a line of `run` as open for as long as the stream lives that gets what this gives.
-    pub(super) fn line_of_run(self: &Rc<Self>) -> oneshot::Sender<()> {
-        let (alive, end) = oneshot::channel();
-        if let Some(session) = self.session.borrow().clone() {
-            session.presence.lines.set(session.presence.lines.get() + 1);
-            let agent = Rc::clone(self);
-            tokio::task::spawn_local(async move {
-                let _ = end.await;
-                session.presence.lines.set(session.presence.lines.get() - 1);
-                session.presence.expect(agent.clock.now().plus(BROKEN));
-                agent.doubt(&session).await;
-            });
-        }
-        alive
+    /// Counts a line of `run` as open until it has ended.
+    pub(super) fn line_of_run(self: &Rc<Self>, ended: impl Future<Output = ()> + 'static) {
+        let Some(session) = self.session.borrow().clone() else { return };
+        session.presence.lines.set(session.presence.lines.get() + 1);
+        let agent = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            ended.await;
+            session.presence.lines.set(session.presence.lines.get() - 1);
+            session.presence.expect(agent.clock.now().plus(BROKEN));
+            agent.doubt(&session).await;
+        });
     }
 
     /// `run` has begun to run the entrypoint, and opens its line next, if it is not killed before.

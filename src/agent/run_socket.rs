@@ -4,13 +4,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::stream;
-use http_body_util::{BodyExt as _, StreamBody};
-use hyper::body::{Bytes, Frame, Incoming};
+use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 
 use super::Agent;
-use crate::api::{Exited, Orders, Started, StopRequest};
+use crate::api::{Exited, Started, StopRequest};
 use crate::http::{self, Body, Handler};
 
 /// How often a stop in progress shows that the agent lives.
@@ -68,31 +66,7 @@ fn not_this_epoch() -> Response<Body> {
 
 /// Every change of the orders as a line, and while a stop is under way an empty line each second.
 fn orders(agent: &Rc<Agent>) -> Response<Body> {
-    let mut changes = agent.orders.subscribe();
-    changes.mark_changed();
-    let lines = stream::unfold((changes, agent.line_of_run()), |(mut changes, alive)| async move {
-        let stopping = changes.borrow().stopping;
-        let next_line = async {
-            let beat = async {
-                if stopping {
-                    tokio::time::sleep(BEAT).await;
-                } else {
-                    std::future::pending::<()>().await;
-                }
-            };
-            tokio::select! {
-                known = changes.changed() => known.is_ok().then(|| line(&changes.borrow_and_update())),
-                () = beat => Some(Bytes::from_static(b"\n")),
-            }
-        };
-        let text = next_line.await?;
-        Some((Ok(Frame::data(text)), (changes, alive)))
-    });
-    Response::new(StreamBody::new(lines).boxed_unsync())
-}
-
-fn line(orders: &Orders) -> Bytes {
-    let mut line = serde_json::to_vec(orders).unwrap_or_default();
-    line.push(b'\n');
-    Bytes::from(line)
+    let (lines, ended) = http::lines(agent.orders.subscribe(), |orders| orders.stopping.then_some(BEAT));
+    agent.line_of_run(ended);
+    lines
 }
