@@ -28,6 +28,12 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// For a command that can't be started, as a shell gives it: 127 where there is none, else 126.
+    #[must_use]
+    pub fn not_started(error: &std::io::Error) -> Self {
+        Self::Child(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
+    }
+
     /// The number.
     #[must_use]
     pub fn code(self) -> u8 {

@@ -110,7 +110,7 @@ pub async fn guard(options: Options, mut signals: Signals) -> Exit {
 fn start(argv: &[String]) -> Result<Entrypoint, Exit> {
     Entrypoint::start(argv).map_err(|error| {
         tracing::error!(command = argv.first(), %error, "the TaskManager can't be started");
-        Exit::Child(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
+        Exit::not_started(&error)
     })
 }
 

@@ -110,7 +110,7 @@ async fn entrypoint(
         Ok(entrypoint) => entrypoint,
         Err(error) => {
             tracing::error!(command = argv.first(), %error, "the entrypoint can't be started");
-            return End::Exit(Exit::Child(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }));
+            return End::Exit(Exit::not_started(&error));
         }
     };
     let (news, heard) = mpsc::unbounded_channel();
