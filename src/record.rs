@@ -148,7 +148,16 @@ impl Record {
     /// # Errors
     /// If the store does not take them, or it is unknown whether it has.
     pub async fn append(&self, snapshot: &mut Snapshot, entries: &[Entry]) -> Result<Append, Error> {
-        self.store.append(snapshot, entries).await
+        let appended = self.store.append(snapshot, entries).await?;
+        if appended == Append::Done {
+            snapshot.clone_into(&mut *self.known.lock().await);
+        }
+        Ok(appended)
+    }
+
+    /// As it was read or written last, without reading again.
+    pub async fn known(&self) -> Snapshot {
+        self.known.lock().await.clone()
     }
 
     /// Adds a fact in the name of `epoch`, unless a newer epoch has begun.
@@ -195,7 +204,7 @@ impl Record {
             {
                 return Ok(RecordReply::Superseded(format!("epoch {newest} has begun")));
             }
-            if self.append(&mut known, &missing).await? == Append::Done {
+            if self.store.append(&mut known, &missing).await? == Append::Done {
                 return Ok(RecordReply::Done);
             }
             self.store.refresh(&mut known).await?;

@@ -41,11 +41,7 @@ impl Agent {
     fn end_the_former_life(self: &Rc<Self>) {
         let Some(former) = self.served().filter(|session| session.started.get()) else { return };
         tracing::warn!(epoch = former.epoch(), "the JobManager has ended without a word");
-        former.gone.send_replace(true);
-        self.guards.tell(former.epoch(), Turn::Ended);
-        if !former.stopping.get() && !former.void.get() {
-            former.abort_tasks();
-        }
+        self.ended(&former);
     }
 
     /// Answers, or says in words why the start is refused before anything was looked at.
@@ -98,10 +94,7 @@ impl Agent {
         let injection = self.injection(&setup, restore.clone(), go.job_id.filter(|_| job_ids == JobIds::Derived));
         let argv = inject(&argv, &injection).map_err(|error| error.to_string())?;
         let finish = self.finish(cluster, &go, &directories, &setup);
-        let session = match self.session(go, setup, finish.clone(), marker).await {
-            Ok(session) => session,
-            Err(reason) => return Ok(ClaimReply::Later { reason, soon: false }),
-        };
+        let session = self.session(go, setup, finish.clone(), marker).await?;
         let reply = ClaimReply::Go {
             argv,
             decision: session.go.decision().as_str().to_owned(),
@@ -166,8 +159,8 @@ impl Agent {
     }
 
     async fn session(&self, go: Go, setup: Setup, finish: Finish, marker: Marker) -> Result<Session, String> {
-        let snapshot = self.record.load().await.map_err(|error| report::chain(&error))?;
-        let history = History::read(&snapshot.entries);
+        // The start has just read it, and written to it.
+        let history = History::read(&self.record.known().await.entries);
         let epoch = history.epochs.get(&go.epoch);
         if !go.resumed {
             Self::tell_whoever_was_overtaken(&history, &go);

@@ -3,8 +3,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::Agent;
 use super::session::Session;
 use crate::exit::Exit;
@@ -27,21 +25,15 @@ const SELDOM: Duration = Duration::from_secs(60);
 impl Agent {
     /// Reads from the pod when its containers are killed, and moves the stop's deadline. Until it is known, the configured
     /// grace counts.
-    pub(super) async fn read_deadline(&self, session: &Session, began: Moment, deadline: &watch::Sender<Deadline>) {
+    pub(super) async fn read_deadline(&self, session: &Session, began: Moment) {
         let Some(kubernetes) = &self.kubernetes else { return };
         tokio::select! {
-            () = self.follow_deadline(kubernetes, session, began, deadline) => {}
+            () = self.follow_deadline(kubernetes, session, began) => {}
             () = session.over() => {}
         }
     }
 
-    async fn follow_deadline(
-        &self,
-        kubernetes: &Kubernetes,
-        session: &Session,
-        began: Moment,
-        deadline: &watch::Sender<Deadline>,
-    ) {
+    async fn follow_deadline(&self, kubernetes: &Kubernetes, session: &Session, began: Moment) {
         let mut told: Option<Deadline> = None;
         loop {
             let Some((asked_at, (sight, cause))) = self.own_end(kubernetes).await else { return };
@@ -51,7 +43,7 @@ impl Agent {
             if told.is_none_or(|told| moved.at.plus(SHORTER) < told.at) {
                 tracing::info!(epoch = session.epoch(), ?grace, cause = %cause, "the pod tells when it ends");
                 *session.cause.borrow_mut() = Some(cause);
-                deadline.send_replace(moved);
+                session.deadline.send_replace(moved);
                 self.order(session.epoch(), |orders| orders.kill_at = Some(moved.at));
                 told = Some(moved);
             }

@@ -22,31 +22,29 @@ impl Agent {
         if session.is_over() {
             return;
         }
-        let joins = session.stopping.get();
-        if !joins || session.handing_over.replace(false) {
-            let deadline = Deadline::after(began, self.config.stop.grace, self.config.stop.reserve);
-            session.deadline.send_replace(deadline);
-            let (agent, session) = (Rc::clone(self), Rc::clone(session));
-            // It is known soon; the stop does not wait for it.
-            tokio::task::spawn_local(async move {
-                agent.read_deadline(&session, began, &session.deadline).await;
-            });
+        let stop = self.config.stop;
+        if !session.stopping.get() {
+            self.begin_stop_until(session, began, stop.grace);
+        } else if session.handing_over.replace(false) {
+            session.deadline.send_replace(Deadline::after(began, stop.grace, stop.reserve));
+        } else {
+            return;
         }
-        if !joins {
-            self.begin_stop_until(session, began, self.config.stop.grace);
-        }
+        let (agent, session) = (Rc::clone(self), Rc::clone(session));
+        // The deadline is known soon; the stop does not wait for it.
+        tokio::task::spawn_local(async move { agent.read_deadline(&session, began).await });
     }
 
     pub(super) fn begin_stop_until(self: &Rc<Self>, session: &Rc<Session>, began: Moment, grace: Duration) {
         session.stopping.set(true);
+        let config = &self.config;
+        let deadline = Deadline::after(began, grace, config.stop.reserve);
+        session.deadline.send_replace(deadline);
         if session.void.get() {
             // A job that runs from something else is being ended already, and must not be saved.
             return self.order(session.epoch(), |orders| orders.stopping = true);
         }
         session.abort_tasks();
-        let config = &self.config;
-        let deadline = Deadline::after(began, grace, config.stop.reserve);
-        session.deadline.send_replace(deadline);
         // Flink would answer a second stop under the first one's trigger id with the first one's failure.
         let tried = session.tried.borrow().clone();
         let seed = match tried.filter(|_| session.handing_over.get()) {
@@ -162,8 +160,13 @@ impl Agent {
             return;
         }
         tracing::info!(code = exited.code, signal = exited.signal, "the entrypoint has ended");
-        session.gone.send_replace(true);
+        self.ended(session);
         self.say_that_it_left(session.epoch());
+    }
+
+    /// The JobManager's process is gone.
+    pub(super) fn ended(&self, session: &Session) {
+        session.gone.send_replace(true);
         self.guards.tell(session.epoch(), Turn::Ended);
         // That an epoch is void is still to be recorded.
         if !session.stopping.get() && !session.void.get() {
