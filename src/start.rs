@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::holder;
+use crate::http;
 use crate::kubernetes::{self, Kubernetes};
 use crate::protocol::Step;
 use crate::protocol::entry::{Entry, Fact, PodRef};
@@ -162,14 +163,8 @@ pub async fn nudge(pod: &PodRef) {
     // It looks even if nobody waits for the answer, which may take a second: another start is due before.
     const PATIENCE: Duration = Duration::from_millis(300);
     let Some(address) = &pod.address else { return };
-    let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
-    let asked = async { http?.get(format!("http://{address}/api/v1/look")).send().await };
-    if let Err(error) = asked.await {
-        tracing::debug!(
-            error = report::chain(&error),
-            address,
-            "the other agent has not answered; it looks by itself too"
-        );
+    if !matches!(tokio::time::timeout(PATIENCE, http::get(address, "/api/v1/look")).await, Ok(Ok(_))) {
+        tracing::debug!(address, "the other agent has not answered; it looks by itself too");
     }
 }
 

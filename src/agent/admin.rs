@@ -15,10 +15,8 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use super::{Agent, guards};
+use crate::flink::setup::RPC_PORT;
 use crate::http::{self, Body, Handler};
-
-/// Flink's default RPC port.
-const RPC_PORT: u16 = 6123;
 
 pub(super) fn handler(agent: &Rc<Agent>) -> Handler {
     let agent = Rc::clone(agent);

@@ -18,6 +18,9 @@ use crate::protocol::native::Native;
 use crate::protocol::options::{self, Given, Launch, LaunchError, Name};
 use known::{Known, disagreement};
 
+/// Flink's default `jobmanager.rpc.port`.
+pub const RPC_PORT: u16 = 6123;
+
 const STANDARD_FILE: &str = "config.yaml";
 const LEGACY_FILE: &str = "flink-conf.yaml";
 const DEFAULT_DIRECTORY: &str = "/opt/flink/conf";

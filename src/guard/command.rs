@@ -14,12 +14,10 @@ const RETRY: (&str, &str) = ("cluster.registration.error-delay", "500");
 const PATIENCE: &str = "heartbeat.timeout";
 /// A fresh TaskManager is up in less.
 const SHORT: Duration = Duration::from_secs(10);
-const RPC_ADDRESS: &str = "jobmanager.rpc.address";
-const RPC_PORT: &str = "jobmanager.rpc.port";
+const RPC_ADDRESS_KEY: &str = "jobmanager.rpc.address";
+const RPC_PORT_KEY: &str = "jobmanager.rpc.port";
 /// The script that native mode starts.
 const NATIVE_SCRIPT: &str = "kubernetes-taskmanager.sh";
-/// Flink's default RPC port.
-const DEFAULT_RPC_PORT: u16 = 6123;
 
 /// What is started, and where its JobManager is to be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +33,7 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Where nothing can be learnt.
     pub(super) fn as_it_is(argv: &[String]) -> Self {
-        Self { argv: argv.to_vec(), host: None, rpc_port: DEFAULT_RPC_PORT, finds_soon: false }
+        Self { argv: argv.to_vec(), host: None, rpc_port: setup::RPC_PORT, finds_soon: false }
     }
 }
 
@@ -151,12 +149,12 @@ pub(super) fn prepare(
     let launch = launch(&argv);
     let script = launch.as_ref().and_then(|launch| launch.script.as_deref());
     let entrypoint = launch.as_ref().is_some_and(|launch| launch.entrypoint);
-    let keys = [RPC_ADDRESS, RPC_PORT, RETRY.0, PATIENCE];
+    let keys = [RPC_ADDRESS_KEY, RPC_PORT_KEY, RETRY.0, PATIENCE];
     let [address, port, retry, patience] = setup::look_up(script, entrypoint, env, read, keys)?;
     let options = launch.as_ref().map(|launch| launch.options.as_slice()).unwrap_or_default();
     let given = |key, configured: Option<String>| dynamic(options, key).map(str::to_owned).or(configured);
-    let host = given(RPC_ADDRESS, address);
-    let rpc_port = given(RPC_PORT, port).and_then(|port| port.parse().ok()).unwrap_or(DEFAULT_RPC_PORT);
+    let host = given(RPC_ADDRESS_KEY, address);
+    let rpc_port = given(RPC_PORT_KEY, port).and_then(|port| port.parse().ok()).unwrap_or(setup::RPC_PORT);
     let patience = given(PATIENCE, patience);
     let finds_soon = patience.as_deref().and_then(duration).is_some_and(|patience| patience <= SHORT);
     let is_set = given(RETRY.0, retry).is_some();

@@ -94,9 +94,8 @@ impl ConfigMap {
         for entry in new {
             text.push(serde_json::to_string(entry).map_err(damaged)?);
         }
-        let size: usize = text.iter().map(|line| line.len() + 1).sum();
-        if size > compact::FULL {
-            let sizes: Vec<usize> = text.iter().map(|line| line.len() + 1).collect();
+        let sizes: Vec<usize> = text.iter().map(|line| line.len() + 1).collect();
+        if sizes.iter().sum::<usize>() > compact::FULL {
             let keep = compact(after, &sizes);
             let kept = text.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(line, _)| line);
             text = kept.collect();
