@@ -140,6 +140,18 @@ impl Application {
     }
 
     /// Waits until a pod of the JobManager's that is none of `but` runs the job, as Flink confirmed.
+    /// The pod that replaces that of `old` has restored its final savepoint, exactly; with what the old agent said of the stop.
+    pub fn assert_replaced(&self, old: &Started, lives: usize) -> (Started, Line) {
+        let new = self.started_but(&[&old.pod]);
+        self.progress(200);
+        let stopped = self.stopped(&old.pod);
+        assert_eq!((stopped.word("outcome"), &stopped.says["recorded"]), ("savepoint", &true.into()), "{stopped:?}");
+        assert_eq!(new.restored.as_deref(), Some(stopped.word("point")), "{new:?}");
+        assert_eq!(new.epoch, old.epoch + 1);
+        self.assert_exactly_once(lives);
+        (new, stopped)
+    }
+
     pub fn started_but(&self, but: &[&Pod]) -> Started {
         let pod = self.job_manager_but(but);
         self.confirmed(&pod, 1)

@@ -134,13 +134,7 @@ fn in_native_mode_a_deleted_pod_is_continued_exactly_and_its_deployment_stays() 
     let (app, old) = started("native");
     let (before, workers) = (deployment(&app), guarded(&app));
     app.delete(&old.pod, &[]);
-    let new = app.started_but(&[&old.pod]);
-    app.progress(200);
-    let stopped = app.stopped(&old.pod);
-    assert_eq!((stopped.word("outcome"), &stopped.says["recorded"]), ("savepoint", &true.into()), "{stopped:?}");
-    assert_eq!(new.restored.as_deref(), Some(stopped.word("point")), "{new:?}");
-    assert_eq!(new.epoch, old.epoch + 1);
-    app.assert_exactly_once(2);
+    app.assert_replaced(&old, 2);
     // Flink deletes it when its application is over, which at the release it is.
     let after = deployment(&app);
     assert_eq!((&after["uid"], &after["deletionTimestamp"]), (&before["uid"], &Value::Null));

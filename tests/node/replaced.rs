@@ -33,13 +33,7 @@ fn replaced(name: &str, shape: Shape, replace: impl Fn(&Application, &Pod)) -> A
 }
 
 fn assert_continued(app: &Application, old: &Started, lives: usize) -> Started {
-    let new = app.started_but(&[&old.pod]);
-    app.progress(200);
-    let stopped = app.stopped(&old.pod);
-    assert_eq!((stopped.word("outcome"), &stopped.says["recorded"]), ("savepoint", &true.into()), "{stopped:?}");
-    assert_eq!(new.restored.as_deref(), Some(stopped.word("point")), "{new:?}");
-    assert_eq!(new.epoch, old.epoch + 1);
-    app.assert_exactly_once(lives);
+    let (new, stopped) = app.assert_replaced(old, lives);
 
     // The job was at its end before the next JobManager was started; the old one only had to go.
     let began = app.said(&new.pod, "jobmanager", "the entrypoint is started");
