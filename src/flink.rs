@@ -37,7 +37,7 @@ impl Flink {
     /// # Errors
     /// If the HTTP client can't be set up.
     pub fn new(url: &str) -> Result<Self, Error> {
-        crate::storage::http::prepare_tls();
+        crate::tls::prepare();
         let http = reqwest::Client::builder()
             // It speaks no TLS yet, and must not need the CA certificates that Flink's image may not have.
             .tls_certs_only([])

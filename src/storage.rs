@@ -4,7 +4,7 @@
 
 mod client;
 mod error;
-pub(crate) mod http;
+mod http;
 mod look;
 mod options;
 mod place;
@@ -25,6 +25,12 @@ use place::Store;
 pub use place::{Created, Place};
 pub use points::{cluster_folder, epoch_folder, list};
 use scheme::{Bucket, Location};
+
+/// Whether a URL names a place below a bucket of an object store that this build can reach.
+#[must_use]
+pub fn is_below_a_bucket(url: &str) -> bool {
+    scheme::locate(url).is_some_and(|location| location.bucket != Bucket::Files && !location.path.is_empty())
+}
 
 /// The stores that URLs lead to.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,6 @@
 
 use std::error::Error as _;
 use std::path::Path;
-use std::sync::Once;
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
@@ -13,16 +12,10 @@ use object_store::client::{
 };
 
 use super::Options;
+use crate::tls;
 
 /// How long it may take until a store takes a connection.
 const CONNECT: Duration = Duration::from_secs(3);
-
-/// Lets reqwest do TLS: of the two libraries that could be behind it, this build has one.
-pub(crate) fn prepare_tls() {
-    static ONCE: Once = Once::new();
-    // Fails only where somebody has installed one already.
-    ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-}
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +44,7 @@ struct Client(reqwest::Client);
 
 impl Connector {
     pub(super) fn new(options: &Options) -> Result<Self, Problem> {
-        prepare_tls();
+        tls::prepare();
         let mut builder = reqwest::Client::builder()
             .connect_timeout(CONNECT.min(options.timeout))
             // From byte to byte, so that a large file may take its time and a store that stalls may not.
