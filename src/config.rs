@@ -270,10 +270,7 @@ impl Config {
         let max_state_age =
             reader.get("restore.max_state_age", |text| schema::unless_off(text, schema::positive_duration));
         let allow_non_restored_state = reader.get("restore.allow_non_restored_state", schema::boolean);
-        let endpoint = reader.optional("storage.endpoint", schema::endpoint);
-        let region = reader.optional("storage.region", schema::word);
-        let ca = reader.optional("storage.ca", schema::absolute_path);
-        let timeout = reader.get("storage.timeout", schema::positive_duration);
+        let storage = storage_options(reader);
         let handover = reader.get("handover", Handover::parse);
         let pod = Pod {
             name: reader.optional("pod.name", schema::word),
@@ -292,7 +289,7 @@ impl Config {
             savepoint: Savepoint { directory: savepoints, format: format?, drain: drain? },
             checkpoint: Checkpoint { directory: checkpoints },
             stop: client.stop,
-            storage: Options { endpoint, region, ca, timeout: timeout? },
+            storage: storage?,
             restore: Restore {
                 on_no_state: on_no_state?,
                 on_broken: on_broken?,
@@ -305,6 +302,30 @@ impl Config {
             log: client.log,
         })
     }
+}
+
+/// Loads how stores are reached, for those who need no record, from the same sources as [`Config::load`]. Values of other keys
+/// are not checked.
+///
+/// # Errors
+///
+/// As for [`Config::load`].
+pub fn load_storage(
+    file: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+    flags: Flags,
+) -> Result<Options, Error> {
+    let mut reader = Reader::open(file, env, flags)?;
+    let options = storage_options(&mut reader);
+    reader.finish(options)
+}
+
+fn storage_options(reader: &mut Reader) -> Option<Options> {
+    let endpoint = reader.optional("storage.endpoint", schema::endpoint);
+    let region = reader.optional("storage.region", schema::word);
+    let ca = reader.optional("storage.ca", schema::absolute_path);
+    let timeout = reader.get("storage.timeout", schema::positive_duration);
+    Some(Options { endpoint, region, ca, timeout: timeout? })
 }
 
 impl Client {
