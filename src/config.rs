@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use crate::storage::Options;
 use sha2::{Digest, Sha256};
 
 pub use error::{Error, Problem};
@@ -50,6 +51,8 @@ pub struct Config {
     pub checkpoint: Checkpoint,
     /// How long a stop may take.
     pub stop: Stop,
+    /// How stores are reached.
+    pub storage: Options,
     /// What a start may choose.
     pub restore: Restore,
     /// What to do while another pod runs this cluster's JobManager.
@@ -267,6 +270,10 @@ impl Config {
         let max_state_age =
             reader.get("restore.max_state_age", |text| schema::unless_off(text, schema::positive_duration));
         let allow_non_restored_state = reader.get("restore.allow_non_restored_state", schema::boolean);
+        let endpoint = reader.optional("storage.endpoint", schema::endpoint);
+        let region = reader.optional("storage.region", schema::word);
+        let ca = reader.optional("storage.ca", schema::absolute_path);
+        let timeout = reader.get("storage.timeout", schema::positive_duration);
         let handover = reader.get("handover", Handover::parse);
         let pod = Pod {
             name: reader.optional("pod.name", schema::word),
@@ -285,6 +292,7 @@ impl Config {
             savepoint: Savepoint { directory: savepoints, format: format?, drain: drain? },
             checkpoint: Checkpoint { directory: checkpoints },
             stop: client.stop,
+            storage: Options { endpoint, region, ca, timeout: timeout? },
             restore: Restore {
                 on_no_state: on_no_state?,
                 on_broken: on_broken?,

@@ -20,7 +20,8 @@ use crate::protocol::stop::{RecordReply, Search};
 use crate::record::Record;
 use crate::record::marker::Marker;
 use crate::start::plan;
-use crate::{holder, report, start, storage};
+use crate::storage::{self, Storage};
+use crate::{holder, report, start};
 
 /// A request over the control socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,11 +109,17 @@ pub struct Plan {
 }
 
 /// Answers a request on the record itself.
-pub async fn answer(request: Request, record: &Record, config: &Config, kubernetes: Option<&Kubernetes>) -> Answer {
+pub async fn answer(
+    request: Request,
+    record: &Record,
+    storage: &Storage,
+    config: &Config,
+    kubernetes: Option<&Kubernetes>,
+) -> Answer {
     let result = match request {
         Request::History => history(record).await,
-        Request::Plan { setup } => plan(record, config, kubernetes, setup.as_deref()).await,
-        Request::Pin { path } => pin(record, &path).await,
+        Request::Plan { setup } => plan(record, storage, config, kubernetes, setup.as_deref()).await,
+        Request::Pin { path } => pin(record, storage, &path).await,
         Request::Unpin => say(record, Fact::Unpinned, "the next start restores the newest point").await,
         Request::Fresh => {
             say(
@@ -176,9 +183,9 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
     Ok(Answer::History(rows))
 }
 
-async fn pin(record: &Record, path: &str) -> Result<Answer, Answer> {
+async fn pin(record: &Record, storage: &Storage, path: &str) -> Result<Answer, Answer> {
     let path = normalize(path);
-    match storage::look(&path).await {
+    match storage::look(storage, &path).await {
         Search::Found(_) => {}
         Search::Nothing => return Err(refused(format!("nothing is there: {path}"), false)),
         Search::Broken(why) => return Err(refused(format!("{path} is not a restore point: {why}"), false)),
@@ -215,6 +222,7 @@ async fn say(record: &Record, fact: Fact, done: &str) -> Result<Answer, Answer> 
 
 async fn plan(
     record: &Record,
+    storage: &Storage,
     config: &Config,
     kubernetes: Option<&Kubernetes>,
     setup: Option<&Setup>,
@@ -241,9 +249,11 @@ async fn plan(
         let last = history.newest_based(u64::MAX);
         plan.explicit = last.and_then(|(_, _, based)| based.explicit.clone());
     }
+    let storage = &storage.or_of(&setup_or_default);
     let hands = start::Hands {
         record: record.clone(),
-        marker: marker(&directories, cluster)?,
+        storage: storage.clone(),
+        marker: marker(storage, &directories, cluster)?,
         cluster: cluster.clone(),
         kubernetes: None,
         own: None,
@@ -261,7 +271,7 @@ async fn plan(
     })
 }
 
-fn marker(directories: &Directories, cluster: &str) -> Result<Marker, Answer> {
-    let folder = storage::cluster_folder(directories, cluster);
+fn marker(storage: &Storage, directories: &Directories, cluster: &str) -> Result<Marker, Answer> {
+    let folder = storage::cluster_folder(storage, directories, cluster);
     folder.map(|folder| Marker::of(&folder)).map_err(|error| refused(report::chain(&error), error.passes()))
 }

@@ -22,7 +22,7 @@ use crate::protocol::entry::{Entry, Fact, VERSION};
 use crate::protocol::history::History;
 use crate::protocol::stop::RecordReply;
 use crate::report;
-use crate::storage;
+use crate::storage::{self, Storage};
 use marker::Marker;
 
 /// Why the record could not be read or written.
@@ -119,7 +119,7 @@ impl Record {
     ///
     /// # Errors
     /// If the URL names no usable place.
-    pub fn open(url: &RecordUrl, kubernetes: Option<&Kubernetes>) -> Result<Self, Error> {
+    pub fn open(url: &RecordUrl, storage: &Storage, kubernetes: Option<&Kubernetes>) -> Result<Self, Error> {
         let store = match (url.kind(), kubernetes) {
             (RecordKind::ConfigMap { namespace, name }, Some(kubernetes)) => {
                 Store::ConfigMap(config_map::ConfigMap::new(kubernetes.clone(), namespace.clone(), name.clone()))
@@ -127,7 +127,7 @@ impl Record {
             (RecordKind::ConfigMap { .. }, None) => {
                 return Err(storage::Error::Unsupported(url.as_str().to_owned()).into());
             }
-            (RecordKind::Directory(_), _) => Store::Objects(objects::Objects::open(url.as_str())?),
+            (RecordKind::Directory(_), _) => Store::Objects(objects::Objects::new(storage.place(url.as_str())?)),
         };
         Ok(Self { store, known: Arc::default() })
     }

@@ -21,7 +21,7 @@ use crate::protocol::stop::{
 use crate::protocol::time::Deadline;
 use crate::record::marker::Marker;
 use crate::record::{self, Record};
-use crate::storage;
+use crate::storage::{self, Storage};
 
 /// What a stop works with.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct Hands {
     pub flink: Flink,
     /// The record and the marker; none where `run` goes on alone.
     pub memory: Option<(Record, Marker)>,
+    /// The stores that the directories lie in.
+    pub storage: Storage,
     /// The epoch that stops.
     pub epoch: u64,
     /// The job, where it is known before Flink is asked.
@@ -154,10 +156,13 @@ impl Hands {
             }
             Effect::Post(attempt) => Event::Posted(self.flink.post_stop(attempt).await),
             Effect::Poll(attempt) => Event::Polled(self.flink.poll_stop(attempt.job_id, attempt.trigger_id).await),
-            Effect::Search => Event::Searched(storage::newest_savepoint(&self.target, self.above, &self.known).await),
-            Effect::Verify(location) => Event::Searched(storage::look(location).await),
+            Effect::Search => {
+                let found = storage::newest_savepoint(&self.storage, &self.target, self.above, &self.known);
+                Event::Searched(found.await)
+            }
+            Effect::Verify(location) => Event::Searched(storage::look(&self.storage, location).await),
             Effect::FindCheckpoint => Event::Searched(match self.job_id.get() {
-                Some(job_id) => storage::newest_checkpoint(&self.checkpoints, job_id, self.above).await,
+                Some(job_id) => storage::newest_checkpoint(&self.storage, &self.checkpoints, job_id, self.above).await,
                 // No job was ever seen.
                 None => Search::Nothing,
             }),

@@ -15,6 +15,7 @@ use crate::kubernetes::Kubernetes;
 use crate::people::{self, Answer, Request};
 use crate::record::Record;
 use crate::run;
+use crate::storage::Storage;
 pub use inject::inject;
 
 /// Says what went wrong.
@@ -63,8 +64,9 @@ async fn ask(request: Request, config: &Config) -> anyhow::Result<Answer> {
     match http::call(&config.control_socket, "POST", "/v1/ask", &request).await {
         Err(http::Error::Connect { .. } | http::Error::Connection(_)) => {
             let kubernetes = Kubernetes::of(config);
-            let record = Record::open(&config.record, kubernetes.as_ref())?;
-            Ok(people::answer(request, &record, config, kubernetes.as_ref()).await)
+            let storage = Storage::new(config.storage.clone());
+            let record = Record::open(&config.record, &storage, kubernetes.as_ref())?;
+            Ok(people::answer(request, &record, &storage, config, kubernetes.as_ref()).await)
         }
         answered => Ok(answered?),
     }

@@ -25,6 +25,10 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("checkpoint.directory", None),
     ("stop.grace", Some("30s")),
     ("stop.reserve", Some("3s")),
+    ("storage.endpoint", None),
+    ("storage.region", None),
+    ("storage.ca", None),
+    ("storage.timeout", Some("5s")),
     ("restore.on_no_state", Some("fresh")),
     ("restore.on_broken", Some("refuse")),
     ("restore.max_state_age", Some("off")),
@@ -366,6 +370,19 @@ pub(super) fn socket(text: &str) -> Result<PathBuf, String> {
         ));
     }
     Ok(text.into())
+}
+
+pub(super) fn absolute_path(text: &str) -> Result<PathBuf, String> {
+    if text.starts_with('/') { Ok(text.into()) } else { Err(expected("an absolute path", text)) }
+}
+
+/// A store's endpoint, without a slash at its end.
+pub(super) fn endpoint(text: &str) -> Result<String, String> {
+    let wrong = || expected("a URL such as \"https://minio.example.com:9000\"", text);
+    let url = Url::parse(text).map_err(|_| wrong())?;
+    let fits = matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
+    let plain = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    if fits && plain { Ok(url.as_str().trim_end_matches('/').to_owned()) } else { Err(wrong()) }
 }
 
 pub(super) fn cluster_id(text: &str) -> Result<String, String> {

@@ -55,6 +55,7 @@ fn defaults_are_the_documented_ones() {
         savepoint: Savepoint { directory: None, format: SavepointFormat::Native, drain: false },
         checkpoint: Checkpoint { directory: None },
         stop: Stop { grace: Duration::from_secs(30), reserve: Duration::from_secs(3) },
+        storage: Options { endpoint: None, region: None, ca: None, timeout: Duration::from_secs(5) },
         restore: Restore {
             on_no_state: OnNoState::Fresh,
             on_broken: OnBroken::Refuse,

@@ -56,7 +56,7 @@ impl Marker {
             && matches!(entry.fact, Fact::Created { .. })
             && read(&place).await?.fact != entry.fact
         {
-            return Err(Error::Foreign(place.url));
+            return Err(Error::Foreign(place.url().to_owned()));
         }
         Ok(())
     }

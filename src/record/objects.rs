@@ -2,11 +2,9 @@
 //!
 //! Creating number n + 1 after reading up to n is the compare-and-swap: exactly one writer can.
 
-use object_store::{ObjectStoreExt as _, PutMode};
-
 use super::{Append, Error, Snapshot};
 use crate::protocol::entry::Entry;
-use crate::storage::Place;
+use crate::storage::{Created, Place};
 
 #[derive(Debug, Clone)]
 pub(super) struct Objects {
@@ -14,8 +12,8 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    pub(super) fn open(url: &str) -> Result<Self, Error> {
-        Ok(Self { folder: Place::of(url)? })
+    pub(super) fn new(folder: Place) -> Self {
+        Self { folder }
     }
 
     /// Reads what is not known yet. If anything that is known has gone, everything is read again.
@@ -56,22 +54,19 @@ fn number(name: &str) -> Option<u64> {
 
 /// Reads an entry.
 pub(super) async fn read(place: &Place) -> Result<Entry, Error> {
-    let bytes = async { place.store.get(&place.path).await?.bytes().await };
-    let bytes = bytes.await.map_err(|source| place.error(source))?;
-    serde_json::from_slice(&bytes).map_err(|source| Error::Damaged { url: place.url.clone(), source })
+    let bytes = place.read().await?;
+    serde_json::from_slice(&bytes).map_err(|source| Error::Damaged { url: place.url().to_owned(), source })
 }
 
 /// Creates an entry where none is.
 pub(super) async fn create(place: &Place, entry: &Entry) -> Result<Append, Error> {
-    let mut text = serde_json::to_vec(entry).map_err(|source| Error::Damaged { url: place.url.clone(), source })?;
+    let mut text =
+        serde_json::to_vec(entry).map_err(|source| Error::Damaged { url: place.url().to_owned(), source })?;
     text.push(b'\n');
-    match place.store.put_opts(&place.path, text.into(), PutMode::Create.into()).await {
-        Ok(_) => Ok(Append::Done),
+    match place.create(text).await? {
+        Created::Done => Ok(Append::Done),
         // The reply to a first try may have been lost: then the object is ours.
-        Err(object_store::Error::AlreadyExists { .. }) if read(place).await?.write_id == entry.write_id => {
-            Ok(Append::Done)
-        }
-        Err(object_store::Error::AlreadyExists { .. }) => Ok(Append::Conflict),
-        Err(source) => Err(place.error(source).into()),
+        Created::Exists if read(place).await?.write_id == entry.write_id => Ok(Append::Done),
+        Created::Exists => Ok(Append::Conflict),
     }
 }

@@ -6,7 +6,7 @@ use super::marker::Marker;
 use super::*;
 use crate::protocol::entry::{Claim, Directories, End, EndKind};
 use crate::protocol::id::JobId;
-use crate::storage::Place;
+use crate::storage::Storage;
 
 fn place() -> (TempDir, String) {
     let dir = tempfile::tempdir().unwrap();
@@ -17,7 +17,7 @@ fn place() -> (TempDir, String) {
 fn open(url: &str) -> Result<Record, Error> {
     let env = [("SAVEPOINTD_RECORD".to_owned(), url.to_owned())];
     let config = crate::config::Config::load(None, env.into_iter(), crate::config::Flags::default()).unwrap();
-    Record::open(&config.record, None)
+    Record::open(&config.record, &Storage::default(), None)
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -122,7 +122,7 @@ fn a_record_that_is_deleted_under_a_reader_is_read_as_gone() {
 fn the_marker_keeps_what_must_not_be_lost_and_its_first_word_stays() {
     let (_dir, url) = place();
     run(async {
-        let marker = Marker::of(&Place::of(&url).unwrap());
+        let marker = Marker::of(&Storage::default().place(&url).unwrap());
         assert_eq!(marker.load().await.unwrap(), None);
         let created = entry(1, Fact::Created { cluster: "orders".to_owned(), record_id: crate::random::id() });
         let end = End {
