@@ -7,6 +7,7 @@ mod look;
 mod options;
 mod place;
 mod points;
+pub mod verify;
 
 use std::sync::Arc;
 

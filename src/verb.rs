@@ -6,6 +6,7 @@ mod history;
 mod inject;
 mod install;
 mod plan;
+mod verify;
 
 use crate::cli::Verb;
 use crate::config::{Client, Config};
@@ -17,6 +18,7 @@ use crate::record::Record;
 use crate::run;
 use crate::storage::Storage;
 pub use inject::inject;
+pub use verify::verify;
 
 /// Says what went wrong.
 pub fn complain(message: &str) {
@@ -54,7 +56,7 @@ pub async fn run(
         Verb::Fresh => Ok(said(ask(Request::Fresh, &config()?).await?)),
         Verb::Takeover => Ok(said(ask(Request::Takeover, &config()?).await?)),
         Verb::Drain => drain::drain(&client()?).await,
-        Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) => Ok(Exit::Usage),
+        Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) | Verb::Verify { .. } => Ok(Exit::Usage),
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Report {
     pub checked: usize,
     /// Bytes of these files and of `_metadata`.
     pub bytes: u64,
+    /// Bytes of `_metadata` that were read.
+    pub read: u64,
     /// Requests to the store.
     pub requests: u64,
     /// What is wrong.
@@ -104,9 +106,15 @@ async fn examine(storage: &Storage, point: &Place, progress: &RefCell<Report>) -
 }
 
 impl Report {
+    /// The first few damages in one sentence.
+    #[must_use]
+    pub fn words_of_damage(&self) -> String {
+        damage::sentence(&self.damages)
+    }
+
     fn judge(&self) -> Verdict {
         match (&self.doubt, self.unseen) {
-            _ if !self.damages.is_empty() => Verdict::Broken(damage::sentence(&self.damages)),
+            _ if !self.damages.is_empty() => Verdict::Broken(self.words_of_damage()),
             (Some(why), 0 | 1) => Verdict::Doubtful(why.clone()),
             (Some(why), files) => Verdict::Doubtful(format!("{why}; {files} of {} files can't be seen", self.files)),
             (None, _) => Verdict::Whole,
@@ -160,8 +168,9 @@ async fn read(
     while let Some(piece) = pieces.try_next().await? {
         if head.len() < HEAD {
             head.extend(piece.iter().take(HEAD - head.len()));
-            progress.borrow_mut().checkpoint_id = Head::parse(&head).ok().map(|head| head.checkpoint_id);
+            progress.borrow_mut().checkpoint_id = Head::parse(&head).ok().or_else(|| Head::of_newer(&head)).map(|head| head.checkpoint_id);
         }
+        progress.borrow_mut().read += piece.len() as u64;
         // A reader that has found damage wants no more.
         if sender.send(piece).await.is_err() {
             break;
