@@ -56,7 +56,7 @@ pub struct Settings {
     /// The configuration file (TOML)
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The record's URL, such as `configmap://flink/orders` or `file:///var/lib/savepointd/orders`
+    /// The record's URL, such as `configmap://flink/orders`, `s3://state/orders` or `file:///var/lib/savepointd/orders`
     #[arg(long, global = true, value_name = "URL")]
     pub record: Option<String>,
     /// A configuration value; may be given several times

@@ -2,16 +2,19 @@
 //!
 //! "Not there" and "can't be read" are never the same answer: only the first may let a job begin with nothing.
 
+mod client;
 mod error;
+mod http;
 mod look;
 mod options;
 mod place;
 mod points;
+mod scheme;
 pub mod verify;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 
 use crate::flink::setup::Setup;
@@ -19,20 +22,30 @@ use crate::protocol::point::normalize;
 pub use error::Error;
 pub use look::{look, newest_checkpoint, newest_savepoint};
 pub use options::Options;
+use place::Store;
 pub use place::{Created, Place};
 pub use points::{cluster_folder, epoch_folder, list};
+use scheme::{Bucket, Location};
+
+/// Whether a URL names a place below a bucket of an object store that this build can reach.
+#[must_use]
+pub fn is_below_a_bucket(url: &str) -> bool {
+    scheme::locate(url).is_some_and(|location| location.bucket != Bucket::Files && !location.path.is_empty())
+}
 
 /// The stores that URLs lead to.
 #[derive(Debug, Clone, Default)]
 pub struct Storage {
     options: Options,
+    /// Connections, and tokens that were got for them, are worth keeping.
+    open: Arc<Mutex<HashMap<Bucket, Arc<Store>>>>,
 }
 
 impl Storage {
     /// The stores, to be reached in this way.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options }
+        Self { options, open: Arc::default() }
     }
 
     /// How they are reached.
@@ -54,9 +67,20 @@ impl Storage {
     /// If there is no store for the URL, or the URL names no path.
     pub fn place(&self, url: &str) -> Result<Place, Error> {
         let url = normalize(url);
-        let Some(path) = url.strip_prefix("file:///") else { return Err(Error::Unsupported(url)) };
+        let Some(Location { bucket, path }) = scheme::locate(&url) else { return Err(Error::Unsupported(url)) };
         let path = Path::parse(path).map_err(|source| Error::Path { url: url.clone(), source })?;
-        // What is recorded must be there after a power cut too.
-        Ok(Place::new(Arc::new(LocalFileSystem::new().with_fsync(true)), path, url))
+        let store = self.store(bucket, &url)?;
+        Ok(Place::new(store, path, url))
+    }
+
+    fn store(&self, bucket: Bucket, url: &str) -> Result<Arc<Store>, Error> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = open.get(&bucket) {
+            return Ok(Arc::clone(store));
+        }
+        let client = client::open(&bucket, &self.options, url)?;
+        let store = Arc::new(Store::new(client, bucket != Bucket::Files, client::credentials(&bucket)));
+        open.insert(bucket, Arc::clone(&store));
+        Ok(store)
     }
 }

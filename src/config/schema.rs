@@ -7,6 +7,8 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use jiff::{Span, SpanRelativeTo};
 use url::Url;
 
+use crate::storage;
+
 /// Where `run` and the agent meet in a pod.
 pub const DEFAULT_SOCKET: &str = "/savepointd/run.sock";
 
@@ -47,8 +49,6 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
 ];
 
 /// Schemes of stores that the protocol knows but this build does not.
-const LATER_SCHEMES: &[&str] = &["s3", "s3a", "s3p", "gs", "abfs", "abfss", "wasb", "wasbs", "oss", "swift", "hdfs"];
-
 /// What a Unix socket's address holds on Linux, without its final zero, in bytes.
 const SOCKET_PATH_LIMIT: usize = 107;
 
@@ -85,6 +85,8 @@ pub struct RecordUrl {
 pub enum RecordKind {
     /// `file:///absolute/path`, without a slash at its end.
     Directory(PathBuf),
+    /// A prefix in an object store, such as `s3://bucket/orders`.
+    ObjectStore,
     /// `configmap://NAMESPACE/NAME`, or `configmap:///NAME` in the pod's own namespace.
     ConfigMap {
         /// None: the pod's own.
@@ -108,20 +110,27 @@ impl RecordUrl {
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || expected("a URL such as \"configmap://namespace/name\" or \"file:///var/lib/savepointd\"", text);
+        let wrong = || {
+            expected(
+                "a URL such as \"configmap://namespace/name\", \"s3://bucket/path\" or \"file:///var/lib/savepointd\"",
+                text,
+            )
+        };
         let mut url = Url::parse(text).map_err(|_| wrong())?;
-        let scheme = url.scheme();
-        if LATER_SCHEMES.contains(&scheme) {
-            return Err(format!("this build has no support for {scheme}:// yet, only for configmap:// and file:///…"));
-        }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(wrong());
         }
-        if scheme == "configmap" {
+        if url.scheme() == "configmap" {
             return Self::config_map(text).ok_or_else(wrong);
         }
+        if url.scheme() != "file" {
+            // As it was written: a bucket's name is no host name, and nothing in the path is encoded.
+            let text = text.trim_end_matches('/').to_owned();
+            let fits = storage::is_below_a_bucket(&text);
+            return if fits { Ok(Self { text, kind: RecordKind::ObjectStore }) } else { Err(wrong()) };
+        }
         let path = url.path().trim_end_matches('/').to_owned();
-        if scheme != "file" || url.has_host() || path.is_empty() {
+        if url.has_host() || path.is_empty() {
             return Err(wrong());
         }
         url.set_path(&path);

@@ -3,11 +3,22 @@
 //! Big-endian, as Java's `DataOutputStream` writes it. Versions 3 to 6 are written by Flink 1.14 to 2.3; version 7 is on
 //! its main branch.
 
+mod body;
+mod contents;
+mod handles;
 mod head;
+mod source;
+mod text;
+mod trailer;
 
 use std::io;
 
+use body::Body;
+pub use contents::{Contents, File};
+use source::Source;
+
 pub use head::{HEAD, Head, HeadError};
+use serde::Serialize;
 
 /// What a `_metadata` file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +34,7 @@ pub struct Metadata {
 }
 
 /// The state of one operator.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Operator {
     /// What a uid hashes to: 32 hex digits, as in Flink's REST API and logs.
     pub id: String,
@@ -90,11 +101,37 @@ pub enum ReadError {
     },
 }
 
+impl ReadError {
+    fn damaged(offset: u64, what: impl Into<String>) -> Self {
+        Self::Damaged { offset, what: what.into() }
+    }
+
+    fn unknown(offset: u64, what: impl Into<String>) -> Self {
+        Self::Unknown { offset, what: what.into() }
+    }
+}
+
 /// Reads a `_metadata` file from its first byte to its last, and hands over each reference to a file as it comes: a file
-/// that several handles share, several times.
+/// that several handles share, several times. References come also from a file that turns out to be damaged further on.
 ///
 /// # Errors
 /// If the file can't be read, is damaged, or is of a Flink that this build does not know.
-pub fn read(_input: &mut impl io::Read, _each: &mut dyn FnMut(FileRef)) -> Result<Metadata, ReadError> {
-    Err(ReadError::Unknown { offset: 4, what: "every format version".to_owned() })
+pub fn read(input: &mut impl io::Read, each: &mut dyn FnMut(FileRef)) -> Result<Metadata, ReadError> {
+    let mut source = Source::new(input);
+    let head = source.array::<HEAD>("the head")?;
+    let Head { version, checkpoint_id } = Head::parse(&head).map_err(|error| match error {
+        HeadError::Version(version) => ReadError::unknown(4, format!("format version {version}")),
+        HeadError::Short(_) | HeadError::Magic(_) => ReadError::damaged(0, error.to_string()),
+        HeadError::CheckpointId(_) => ReadError::damaged(8, error.to_string()),
+    })?;
+    let operators = Body::new(&mut source, version, each).read()?;
+    if version >= trailer::FIRST_VERSION {
+        trailer::check(&mut source)?;
+    }
+    source.end()?;
+    let bytes = operators.iter().fold(0, |sum: u64, operator| sum.saturating_add(operator.bytes));
+    Ok(Metadata { version, checkpoint_id, operators, bytes })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,20 @@
 //!
 //! Creating number n + 1 after reading up to n is the compare-and-swap: exactly one writer can.
 
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
 use super::{Append, Error, Snapshot};
 use crate::protocol::entry::Entry;
 use crate::storage::{Created, Place};
+
+/// So many are read at once.
+pub(super) const AT_ONCE: usize = 16;
+/// How often something is tried that others may be disturbing at this very moment.
+const TRIES: u32 = 5;
+/// How long to leave such others alone.
+const PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone)]
 pub(super) struct Objects {
@@ -18,17 +29,36 @@ impl Objects {
 
     /// Reads what is not known yet. If anything that is known has gone, everything is read again.
     pub(super) async fn refresh(&self, known: &mut Snapshot) -> Result<(), Error> {
-        let (_, objects) = self.folder.children().await?;
-        let mut numbers: Vec<u64> = objects.iter().filter_map(|name| number(name)).collect();
-        numbers.sort_unstable();
+        let numbers = self.numbers().await?;
         if !numbers.starts_with(&known.numbers) {
             *known = Snapshot::default();
         }
-        for number in numbers.into_iter().skip(known.numbers.len()) {
-            known.entries.push(read(&self.folder.join(&name(number))).await?);
-            known.numbers.push(number);
-        }
+        let unknown = numbers.get(known.numbers.len()..).unwrap_or_default();
+        let places: Vec<_> = unknown.iter().map(|number| self.folder.join(&name(*number))).collect();
+        let entries: Vec<Entry> = stream::iter(places.iter().map(read)).buffered(AT_ONCE).try_collect().await?;
+        known.entries.extend(entries);
+        known.numbers = numbers;
         Ok(())
+    }
+
+    /// Every number there is. One that is missing below others was taken away by somebody: what it said can't be known.
+    async fn numbers(&self) -> Result<Vec<u64>, Error> {
+        let mut tries = 0;
+        loop {
+            let (_, objects) = self.folder.children().await?;
+            let mut numbers: Vec<u64> = objects.iter().filter_map(|name| number(name)).collect();
+            numbers.sort_unstable();
+            let Some(missing) = (1..).zip(&numbers).find_map(|(wanted, found)| (wanted != *found).then_some(wanted))
+            else {
+                return Ok(numbers);
+            };
+            // A listing of a directory that is being written to may lack what is older than its newest.
+            tries += 1;
+            if tries == TRIES {
+                return Err(Error::Gap(self.folder.join(&name(missing)).url().to_owned()));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     pub(super) async fn append(&self, known: &mut Snapshot, entries: &[Entry]) -> Result<Append, Error> {
@@ -63,10 +93,18 @@ pub(super) async fn create(place: &Place, entry: &Entry) -> Result<Append, Error
     let mut text =
         serde_json::to_vec(entry).map_err(|source| Error::Damaged { url: place.url().to_owned(), source })?;
     text.push(b'\n');
-    match place.create(text).await? {
-        Created::Done => Ok(Append::Done),
-        // The reply to a first try may have been lost: then the object is ours.
-        Created::Exists if read(place).await?.write_id == entry.write_id => Ok(Append::Done),
-        Created::Exists => Ok(Append::Conflict),
+    for _ in 0..TRIES {
+        if place.create(text.clone()).await? == Created::Done {
+            return Ok(Append::Done);
+        }
+        match read(place).await {
+            // The reply to a first try was lost, and the object is ours.
+            Ok(there) if there.write_id == entry.write_id => return Ok(Append::Done),
+            Ok(_) => return Ok(Append::Conflict),
+            // S3 answers two who write at the same moment that there is a conflict, and may have stored nothing of either.
+            Err(Error::Storage(error)) if error.is_missing() => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error),
+        }
     }
+    Err(Error::Contended(place.url().to_owned()))
 }

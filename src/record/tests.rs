@@ -107,6 +107,21 @@ fn a_damaged_entry_is_an_error_that_names_it_and_no_empty_record() {
 }
 
 #[test]
+fn a_record_with_a_gap_is_damaged_and_the_missing_entry_is_named() {
+    let (dir, url) = place();
+    run(async {
+        let record = open(&url).unwrap();
+        for epoch in 1..=3 {
+            assert_eq!(record.say(epoch, claim()).await, RecordReply::Done);
+        }
+        std::fs::remove_file(dir.path().join("record/000000000002.json")).unwrap();
+        let error = open(&url).unwrap().load().await.unwrap_err();
+        assert!(!error.passes());
+        assert!(error.to_string().contains("000000000002.json is missing"), "{error}");
+    });
+}
+
+#[test]
 fn a_record_that_is_deleted_under_a_reader_is_read_as_gone() {
     let (dir, url) = place();
     run(async {

@@ -152,3 +152,28 @@ async fn newest(
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn doubt(report: &Report, must_end: bool) -> Result<(Option<u64>, String), Search> {
+        match late("s3://a".to_owned(), report, must_end) {
+            Search::Found(Secured { point, doubt: Some(doubt), .. }) => Ok((point.checkpoint_id, doubt)),
+            other => Err(other),
+        }
+    }
+
+    #[test]
+    fn what_was_seen_by_the_deadline_is_a_point_with_a_doubt_and_never_a_loss() {
+        let known = Report { checkpoint_id: Some(7), ..Report::default() };
+        let (id, words) = doubt(&known, true).unwrap();
+        assert!(id == Some(7) && words.contains("_metadata was not read to its end"), "{words}");
+        let counted = Report { version: Some(4), files: 10_000, checked: 3_000, ..known };
+        let (id, words) = doubt(&counted, true).unwrap();
+        assert!(id == Some(7) && words.contains("3000 of 10000 files"), "{words}");
+        // A start has time: it asks again.
+        assert!(matches!(doubt(&counted, false), Err(Search::Unreadable(_))));
+        assert!(matches!(doubt(&Report::default(), true), Err(Search::Unreadable(_))));
+    }
+}

@@ -1,6 +1,7 @@
 //! A place in a store: a directory or a file.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -11,10 +12,28 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
 
 use super::Error;
 
+/// A store, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Store {
+    client: Arc<dyn ObjectStore>,
+    /// An object store knows no directories, only names with slashes.
+    flat: bool,
+    /// Whether its bucket was seen to exist.
+    seen: AtomicBool,
+    /// Whose credentials it is shown, in words.
+    credentials: String,
+}
+
+impl Store {
+    pub(super) fn new(client: Arc<dyn ObjectStore>, flat: bool, credentials: String) -> Self {
+        Self { client, flat, seen: AtomicBool::new(!flat), credentials }
+    }
+}
+
 /// A place in a store.
 #[derive(Debug, Clone)]
 pub struct Place {
-    store: Arc<dyn ObjectStore>,
+    store: Arc<Store>,
     path: Path,
     /// As [`normalize`](crate::protocol::point::normalize) gives it.
     url: String,
@@ -30,7 +49,7 @@ pub enum Created {
 }
 
 impl Place {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, path: Path, url: String) -> Self {
+    pub(super) fn new(store: Arc<Store>, path: Path, url: String) -> Self {
         Self { store, path, url }
     }
 
@@ -47,7 +66,7 @@ impl Place {
     }
 
     fn error(&self, source: object_store::Error) -> Error {
-        Error::Store { url: self.url.clone(), source }
+        Error::Store { url: self.url.clone(), credentials: self.store.credentials.clone(), source }
     }
 
     /// What lies directly below: names of folders, and of objects. Nothing, if the place does not exist.
@@ -55,22 +74,41 @@ impl Place {
     /// # Errors
     /// If that can't be read.
     pub async fn children(&self) -> Result<(Vec<String>, Vec<String>), Error> {
-        if self.store.head(&self.path).await.is_ok() {
+        if !self.store.flat && self.store.client.head(&self.path).await.is_ok() {
             return Err(Error::NotADirectory(self.url.clone()));
         }
-        let listing = self.store.list_with_delimiter(Some(&self.path)).await.map_err(|source| self.error(source))?;
-        let folders = listing.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
-        let objects =
-            listing.objects.iter().filter_map(|object| object.location.filename().map(str::to_owned)).collect();
-        Ok((folders, objects))
+        let listing = self.store.client.list_with_delimiter(Some(&self.path)).await;
+        let listing = listing.map_err(|source| self.listing_error(source))?;
+        self.store.seen.store(true, Ordering::Relaxed);
+        let name = |path: &Path| path.filename().map(str::to_owned);
+        let folders = listing.common_prefixes.iter().filter_map(name).collect();
+        // Hadoop's file systems leave an object in a directory's own place.
+        let objects = listing.objects.iter().map(|object| &object.location).filter(|location| **location != self.path);
+        Ok((folders, objects.filter_map(name).collect()))
+    }
+
+    /// A listing of nothing is empty; if even that is not found, there is no bucket.
+    fn listing_error(&self, source: object_store::Error) -> Error {
+        match source {
+            object_store::Error::NotFound { .. } if self.store.flat => Error::NoBucket(self.url.clone()),
+            source => self.error(source),
+        }
+    }
+
+    /// Proves that what is not found is not there: the answer to a question for an object is the same if there is no bucket.
+    async fn prove_missing(&self) -> Result<(), Error> {
+        if !self.store.seen.load(Ordering::Relaxed) {
+            self.children().await?;
+        }
+        Ok(())
     }
 
     /// Every file below, however deep: its path relative to this place, and its size. Nothing, if the place does not exist.
     pub fn list(&self) -> BoxStream<'static, Result<(String, u64), Error>> {
         let this = self.clone();
-        let objects = self.store.list(Some(&self.path));
+        let objects = self.store.client.list(Some(&self.path));
         let listed = objects.map(move |object| {
-            let ObjectMeta { location, size, .. } = object.map_err(|source| this.error(source))?;
+            let ObjectMeta { location, size, .. } = object.map_err(|source| this.listing_error(source))?;
             let below = location.as_ref().strip_prefix(this.path.as_ref()).unwrap_or(location.as_ref());
             Ok((below.trim_start_matches('/').to_owned(), size))
         });
@@ -82,9 +120,9 @@ impl Place {
     /// # Errors
     /// If that can't be known.
     pub async fn stat(&self) -> Result<Option<(u64, Option<Timestamp>)>, Error> {
-        match self.store.head(&self.path).await {
+        match self.store.client.head(&self.path).await {
             Ok(head) => Ok(Some((head.size, Timestamp::from_second(head.last_modified.timestamp()).ok()))),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(object_store::Error::NotFound { .. }) => self.prove_missing().await.map(|()| None),
             Err(source) => Err(self.error(source)),
         }
     }
@@ -92,9 +130,9 @@ impl Place {
     /// The file's bytes, as they come.
     ///
     /// # Errors
-    /// If there is no such file ([`Error::is_missing`]), or it can't be read.
+    /// If there is no such file, or no bucket ([`Error::is_missing`]), or it can't be read.
     pub async fn open(&self) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
-        let opened = self.store.get(&self.path).await.map_err(|source| self.error(source))?;
+        let opened = self.store.client.get(&self.path).await.map_err(|source| self.error(source))?;
         let this = self.clone();
         Ok(opened.into_stream().map_err(move |source| this.error(source)).boxed())
     }
@@ -117,7 +155,7 @@ impl Place {
     /// # Errors
     /// As for [`Place::open`].
     pub async fn read_start(&self, most: u64) -> Result<Vec<u8>, Error> {
-        let read = self.store.get_range(&self.path, 0..most).await;
+        let read = self.store.client.get_range(&self.path, 0..most).await;
         read.map(|bytes| bytes.to_vec()).map_err(|source| self.error(source))
     }
 
@@ -126,7 +164,7 @@ impl Place {
     /// # Errors
     /// If the store does not take it, or it is unknown whether it has.
     pub async fn create(&self, content: Vec<u8>) -> Result<Created, Error> {
-        match self.store.put_opts(&self.path, content.into(), PutMode::Create.into()).await {
+        match self.store.client.put_opts(&self.path, content.into(), PutMode::Create.into()).await {
             Ok(_) => Ok(Created::Done),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Exists),
             Err(source) => Err(self.error(source)),
@@ -138,7 +176,7 @@ impl Place {
     /// # Errors
     /// If it may still be there.
     pub async fn delete(&self) -> Result<(), Error> {
-        match self.store.delete(&self.path).await {
+        match self.store.client.delete(&self.path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(source) => Err(self.error(source)),
         }

@@ -1,13 +1,10 @@
 //! Points in a real directory, damaged in every way.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::*;
-use crate::protocol::stop::{Search, Secured};
-use crate::storage::look;
 use written::File;
 
 #[path = "../../../tests/support/metadata.rs"]
@@ -217,17 +214,4 @@ fn many_files_of_one_directory_take_one_request_for_a_thousand() {
     let report = verified(dir.path());
     assert_eq!(report.verdict, Some(Verdict::Whole));
     assert_eq!((report.files, report.requests), (2_500, 2 + 3));
-}
-
-#[test]
-fn a_point_that_is_not_verified_in_time_is_found_with_its_doubt() {
-    let point = Point::new();
-    let fifo = point.path("chk-7/_metadata");
-    let path = format!("file://{}", point.path("chk-7").display());
-    let search = run(async {
-        let past = tokio::time::Instant::now();
-        look(&Storage::default(), &path, Some(past + Duration::from_secs(40))).await
-    });
-    assert!(matches!(search, Search::Found(Secured { doubt: None, .. })), "{search:?}");
-    drop(fifo);
 }
