@@ -14,7 +14,7 @@ pub(super) fn lists(wanted: usize) -> bool {
 /// Whether a listing goes on, of which so many answers have come, and after which so many wanted files are still
 /// outstanding. It never costs more than asking for each from the beginning would have, and again as much.
 pub(super) fn goes_on(answers: usize, outstanding: usize) -> bool {
-    outstanding > 0 && answers <= outstanding
+    answers < outstanding
 }
 
 #[cfg(test)]
