@@ -151,6 +151,18 @@ pub enum Verb {
         #[arg(last = true, value_name = "CMD")]
         command: Vec<String>,
     },
+    /// Show what a savepoint or checkpoint holds: its operators, their parallelism and size, its files
+    Inspect {
+        /// The savepoint's or checkpoint's directory
+        #[arg(required_unless_present = "uid")]
+        path: Option<String>,
+        /// Say which operator id this uid means, and whether the state has it
+        #[arg(long, value_name = "NAME")]
+        uid: Option<String>,
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+    },
     /// Prove a savepoint or checkpoint whole: every file that it refers to is there, with its length
     Verify {
         /// The savepoint's or checkpoint's directory

@@ -9,6 +9,7 @@ mod look;
 mod options;
 mod place;
 mod points;
+mod pull;
 mod scheme;
 pub mod verify;
 
@@ -25,6 +26,7 @@ pub use options::Options;
 use place::Store;
 pub use place::{Created, Place};
 pub use points::{cluster_folder, epoch_folder, list};
+pub use pull::{Pieces, pull};
 use scheme::{Bucket, Location};
 
 /// Whether a URL names a place below a bucket of an object store that this build can reach.

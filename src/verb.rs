@@ -4,6 +4,7 @@
 mod drain;
 mod history;
 mod inject;
+mod inspect;
 mod install;
 mod plan;
 mod verify;
@@ -18,6 +19,7 @@ use crate::record::Record;
 use crate::run;
 use crate::storage::Storage;
 pub use inject::inject;
+pub use inspect::inspect;
 pub use verify::verify;
 
 /// Says what went wrong.
@@ -56,7 +58,8 @@ pub async fn run(
         Verb::Fresh => Ok(said(ask(Request::Fresh, &config()?).await?)),
         Verb::Takeover => Ok(said(ask(Request::Takeover, &config()?).await?)),
         Verb::Drain => drain::drain(&client()?).await,
-        Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) | Verb::Verify { .. } => Ok(Exit::Usage),
+        Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) => Ok(Exit::Usage),
+        Verb::Inspect { .. } | Verb::Verify { .. } => Ok(Exit::Usage),
     }
 }
 
