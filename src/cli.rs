@@ -163,6 +163,14 @@ pub enum Verb {
         #[arg(long, value_enum, default_value = "table")]
         output: Output,
     },
+    /// Prove a savepoint or checkpoint whole: every file that it refers to is there, with its length
+    Verify {
+        /// The savepoint's or checkpoint's directory
+        path: String,
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+    },
     /// Have the next start restore this point
     Pin {
         /// The savepoint's or checkpoint's directory

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 pub use error::{Error, Problem};
 use reader::Reader;
 pub use schema::{
-    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnNoState, RecordKind, RecordUrl, Recovery,
+    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnNoState, OnUnverifiable, RecordKind, RecordUrl, Recovery,
     SavepointFormat, directory_url,
 };
 
@@ -143,6 +143,8 @@ pub struct Restore {
     pub on_no_state: OnNoState,
     /// What to do when the newest point is missing or not whole.
     pub on_broken: OnBroken,
+    /// What to do with a point that can't be verified: of a Flink that this build does not know, or where it may not look.
+    pub on_unverifiable: OnUnverifiable,
     /// State older than this is refused; `None` sets no limit.
     pub max_state_age: Option<Duration>,
     /// Lets Flink drop state that the program has no operator for.
@@ -267,6 +269,7 @@ impl Config {
         let checkpoints = reader.optional("checkpoint.directory", directory_url);
         let on_no_state = reader.get("restore.on_no_state", OnNoState::parse);
         let on_broken = reader.get("restore.on_broken", OnBroken::parse);
+        let on_unverifiable = reader.get("restore.on_unverifiable", OnUnverifiable::parse);
         let max_state_age =
             reader.get("restore.max_state_age", |text| schema::unless_off(text, schema::positive_duration));
         let allow_non_restored_state = reader.get("restore.allow_non_restored_state", schema::boolean);
@@ -293,6 +296,7 @@ impl Config {
             restore: Restore {
                 on_no_state: on_no_state?,
                 on_broken: on_broken?,
+                on_unverifiable: on_unverifiable?,
                 max_state_age: max_state_age?,
                 allow_non_restored_state: allow_non_restored_state?,
             },

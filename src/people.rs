@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::cluster;
-use crate::config::Config;
+use crate::config::{Config, OnUnverifiable};
 use crate::flink::setup::Setup;
 use crate::kubernetes::Kubernetes;
 use crate::protocol::choose::Candidate;
@@ -16,7 +16,7 @@ use crate::protocol::id::{Id, JobId};
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::point::{Kind, normalize};
 use crate::protocol::start::{Start, Verdict};
-use crate::protocol::stop::{RecordReply, Search};
+use crate::protocol::stop::{RecordReply, Search, Secured};
 use crate::record::Record;
 use crate::record::marker::Marker;
 use crate::start::plan;
@@ -85,6 +85,12 @@ pub struct Row {
     pub bytes: Option<u64>,
     /// From request to completion, in milliseconds.
     pub duration_ms: Option<u64>,
+    /// Why it could not be proven whole when it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
+    /// Whether a later start found it in storage, because nobody had recorded it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub salvaged: bool,
     /// What the epoch restored from; none for a fresh start.
     pub base: Option<String>,
     /// Whether Flink confirmed that.
@@ -119,7 +125,7 @@ pub async fn answer(
     let result = match request {
         Request::History => history(record).await,
         Request::Plan { setup } => plan(record, storage, config, kubernetes, setup.as_deref()).await,
-        Request::Pin { path } => pin(record, storage, &path).await,
+        Request::Pin { path } => pin(record, storage, config, &path).await,
         Request::Unpin => say(record, Fact::Unpinned, "the next start restores the newest point").await,
         Request::Fresh => {
             say(
@@ -159,6 +165,8 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             completed_at: None,
             bytes: None,
             duration_ms: None,
+            doubt: None,
+            salvaged: false,
             base: based.base.as_ref().map(|base| base.path.clone()),
             confirmed: epoch.confirmed,
             outcome: epoch.stopped.as_ref().map(|(outcome, ..)| *outcome),
@@ -172,6 +180,8 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             completed_at: Some(saved.completed_at),
             bytes: saved.bytes,
             duration_ms: saved.duration_ms,
+            doubt: saved.doubt.clone(),
+            salvaged: saved.salvaged,
             ..row.clone()
         });
         let before = rows.len();
@@ -183,9 +193,17 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
     Ok(Answer::History(rows))
 }
 
-async fn pin(record: &Record, storage: &Storage, path: &str) -> Result<Answer, Answer> {
+async fn pin(record: &Record, storage: &Storage, config: &Config, path: &str) -> Result<Answer, Answer> {
     let path = normalize(path);
-    match storage::look(storage, &path).await {
+    match storage::look(storage, &path, None).await {
+        Search::Found(Secured { doubt: Some(doubt), .. })
+            if config.restore.on_unverifiable != OnUnverifiable::Trust =>
+        {
+            let reason = format!(
+                "{path} can't be verified: {doubt}. To use what can't be verified: restore.on_unverifiable = \"trust\""
+            );
+            return Err(refused(reason, false));
+        }
         Search::Found(_) => {}
         Search::Nothing => return Err(refused(format!("nothing is there: {path}"), false)),
         Search::Broken(why) => return Err(refused(format!("{path} is not a restore point: {why}"), false)),

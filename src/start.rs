@@ -108,7 +108,7 @@ impl Hands {
                 let found = storage::list(&self.storage, directories, recorded, &self.cluster, *adopt, &jobs).await;
                 Event::Listed(found.map_err(|error| Trouble { reason: report::chain(&error), passes: error.passes() }))
             }
-            Effect::Verify(path) => Event::Verified(storage::look(&self.storage, path).await),
+            Effect::Verify(path) => Event::Verified(storage::look(&self.storage, path, None).await),
             Effect::Mark { epoch } => Event::Marked(self.mark(known, *epoch).await.map_err(|error| trouble(&error))),
         }
     }

@@ -12,6 +12,7 @@ mod place;
 mod points;
 mod pull;
 mod scheme;
+pub mod verify;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

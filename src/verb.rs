@@ -7,6 +7,7 @@ mod inject;
 mod inspect;
 mod install;
 mod plan;
+mod verify;
 
 use crate::cli::Verb;
 use crate::config::{Client, Config};
@@ -19,6 +20,7 @@ use crate::run;
 use crate::storage::Storage;
 pub use inject::inject;
 pub use inspect::inspect;
+pub use verify::verify;
 
 /// Says what went wrong.
 pub fn complain(message: &str) {
@@ -56,7 +58,8 @@ pub async fn run(
         Verb::Fresh => Ok(said(ask(Request::Fresh, &config()?).await?)),
         Verb::Takeover => Ok(said(ask(Request::Takeover, &config()?).await?)),
         Verb::Drain => drain::drain(&client()?).await,
-        Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) | Verb::Inspect { .. } => Ok(Exit::Usage),
+        Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) => Ok(Exit::Usage),
+        Verb::Inspect { .. } | Verb::Verify { .. } => Ok(Exit::Usage),
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("storage.timeout", Some("5s")),
     ("restore.on_no_state", Some("fresh")),
     ("restore.on_broken", Some("refuse")),
+    ("restore.on_unverifiable", Some("refuse")),
     ("restore.max_state_age", Some("off")),
     ("restore.allow_non_restored_state", Some("false")),
     ("handover", Some("wait")),
@@ -271,6 +272,16 @@ words! {
         Refuse = "refuse",
         /// Go back to the point before.
         Previous = "previous",
+    }
+}
+
+words! {
+    /// What to do with a point that can't be verified.
+    OnUnverifiable {
+        /// Wait for a person.
+        Refuse = "refuse",
+        /// Use it all the same.
+        Trust = "trust",
     }
 }
 

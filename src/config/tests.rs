@@ -59,6 +59,7 @@ fn defaults_are_the_documented_ones() {
         restore: Restore {
             on_no_state: OnNoState::Fresh,
             on_broken: OnBroken::Refuse,
+            on_unverifiable: OnUnverifiable::Refuse,
             max_state_age: None,
             allow_non_restored_state: false,
         },

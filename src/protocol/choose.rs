@@ -28,6 +28,9 @@ pub struct Policy {
     pub fresh_without_history: bool,
     /// An older point may be used if the newest is missing or broken.
     pub previous_if_broken: bool,
+    /// A point that can't be verified may be used.
+    #[serde(default)]
+    pub trust_unverifiable: bool,
     /// Older state than this is refused.
     pub max_state_age: Option<SignedDuration>,
 }

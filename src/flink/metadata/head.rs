@@ -5,6 +5,8 @@ pub const HEAD: usize = 16;
 
 const MAGIC: u32 = 0x4960_672d;
 const VERSIONS: std::ops::RangeInclusive<u32> = 3..=7;
+/// Flink adds one in a year or two; a number above this is damage.
+const PLAUSIBLE: u32 = 31;
 
 /// What the first bytes of a `_metadata` file say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,16 @@ pub enum HeadError {
 }
 
 impl Head {
+    /// The head of a file whose format version is newer than any that is known, taken to be what it was in all versions so
+    /// far: enough to put the point in order, not to say that it is one.
+    #[must_use]
+    pub fn of_newer(bytes: &[u8]) -> Option<Self> {
+        let Err(HeadError::Version(version)) = Self::parse(bytes) else { return None };
+        let id = bytes.get(8..HEAD)?.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        let is_newer = version > *VERSIONS.end() && version <= PLAUSIBLE && id.cast_signed() >= 0;
+        is_newer.then_some(Self { version, checkpoint_id: id })
+    }
+
     /// Reads the head from the file's first bytes.
     ///
     /// # Errors
@@ -63,6 +75,20 @@ mod tests {
     #[test]
     fn the_head_of_a_real_savepoint_is_read() {
         assert_eq!(Head::parse(&FLINK_1_20), Ok(Head { version: 4, checkpoint_id: 4 }));
+    }
+
+    #[test]
+    fn the_head_of_a_newer_version_is_told_from_damage() {
+        let of_version = |version| {
+            let mut head = FLINK_1_20;
+            head[7] = version;
+            Head::of_newer(&head)
+        };
+        assert_eq!(of_version(8), Some(Head { version: 8, checkpoint_id: 4 }));
+        for version in [0, 2, 4, 7, 32, 0xff] {
+            assert_eq!(of_version(version), None, "{version}");
+        }
+        assert_eq!(Head::of_newer(&FLINK_1_20[..8]), None);
     }
 
     #[test]
