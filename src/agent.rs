@@ -39,6 +39,10 @@ use crate::telemetry::metrics::Metrics;
 use guards::Guards;
 use session::Session;
 
+/// How long, after the JobManager's end, the agent's own end is kept waiting by a record that can't be written. Until the pod is gone
+/// its successor waits, and needs none of it.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// The daemon.
 #[derive(Debug)]
 struct Agent {
@@ -164,7 +168,9 @@ async fn until_told_to_end(agent: &Rc<Agent>, signals: &mut Signals) {
         }
         session.over().await;
         agent.closing.close();
-        agent.closing.wait().await;
+        if tokio::time::timeout(LAST_WORDS, agent.closing.wait()).await.is_err() {
+            tracing::warn!("what was still to be written is left: the next start finds the outcome in storage");
+        }
     };
     let mut deadline = session.deadline.subscribe();
     let late = async {

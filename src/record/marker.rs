@@ -1,7 +1,7 @@
 //! The marker: copies, in the cluster's savepoint folder, of the entries that must not be lost with the record.
 //!
 //! `<savepoint directory>/<cluster>/marker/cluster.json` says whose the folder is; `<epoch>-<fact>.json` beside it say
-//! what each epoch restored from and how its job ended. All are created once and never changed, and together they are
+//! what each epoch restored from and how its job ended; how it was stopped, where the record could not be told. All are created once and never changed, and together they are
 //! enough to go on when the record is gone.
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -50,7 +50,26 @@ impl Marker {
     /// # Errors
     /// If the store does not take it.
     pub async fn keep(&self, entry: &Entry) -> Result<(), Error> {
-        let Some(name) = name(entry) else { return Ok(()) };
+        match kind(&entry.fact) {
+            Some(kind) => self.put(entry, kind).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Copies what ends an epoch, while the record can't be told. An epoch comes to such an end once.
+    ///
+    /// # Errors
+    /// If the store does not take it.
+    pub async fn note(&self, entry: &Entry) -> Result<(), Error> {
+        match entry.fact {
+            Fact::Saved(_) => self.put(entry, "saved").await,
+            Fact::Stopped { .. } => self.put(entry, "stopped").await,
+            _ => self.keep(entry).await,
+        }
+    }
+
+    async fn put(&self, entry: &Entry, kind: &str) -> Result<(), Error> {
+        let name = if kind == CLUSTER { CLUSTER.to_owned() } else { format!("{}-{kind}.json", entry.epoch) };
         let place = self.folder.join(&name);
         if create(&place, entry).await? == Append::Conflict
             && matches!(entry.fact, Fact::Created { .. })
@@ -62,14 +81,15 @@ impl Marker {
     }
 }
 
-fn name(entry: &Entry) -> Option<String> {
-    let kind = match entry.fact {
-        Fact::Created { .. } => return Some(CLUSTER.to_owned()),
-        Fact::Claimed(_) => "claimed",
-        Fact::Based(_) => "based",
-        Fact::Progressed { .. } => "progressed",
-        Fact::Voided { .. } => "voided",
-        Fact::Ended(_) => "ended",
+/// The word in the name of what must not be lost with the record.
+fn kind(fact: &Fact) -> Option<&'static str> {
+    match fact {
+        Fact::Created { .. } => Some(CLUSTER),
+        Fact::Claimed(_) => Some("claimed"),
+        Fact::Based(_) => Some("based"),
+        Fact::Progressed { .. } => Some("progressed"),
+        Fact::Voided { .. } => Some("voided"),
+        Fact::Ended(_) => Some("ended"),
         Fact::Confirmed { .. }
         | Fact::Attempted(_)
         | Fact::Saved(_)
@@ -80,9 +100,8 @@ fn name(entry: &Entry) -> Option<String> {
         | Fact::HandoverAsked { .. }
         | Fact::Left
         | Fact::TakenOver
-        | Fact::Unknown => return None,
-    };
-    Some(format!("{}-{kind}.json", entry.epoch))
+        | Fact::Unknown => None,
+    }
 }
 
 fn epoch(name: &str) -> u64 {

@@ -6,6 +6,7 @@ use super::marker::Marker;
 use super::*;
 use crate::protocol::entry::{Claim, Directories, End, EndKind};
 use crate::protocol::id::JobId;
+use crate::protocol::outcome::StopOutcome;
 use crate::storage::Place;
 
 fn place() -> (TempDir, String) {
@@ -138,5 +139,12 @@ fn the_marker_keeps_what_must_not_be_lost_and_its_first_word_stays() {
         marker.keep(&entry(2, claim())).await.unwrap();
         marker.keep(&entry(2, Fact::Confirmed { job_id: JobId::derived("orders", 2), restored: None })).await.unwrap();
         assert_eq!(marker.load().await.unwrap().unwrap(), kept);
+
+        // Only while the record can't be told.
+        let stopped = entry(11, Fact::Stopped { outcome: StopOutcome::Ended, reason: "so".to_owned() });
+        marker.keep(&stopped).await.unwrap();
+        assert_eq!(marker.load().await.unwrap().unwrap(), kept);
+        marker.note(&stopped).await.unwrap();
+        assert_eq!(marker.load().await.unwrap().unwrap(), [kept.as_slice(), &[stopped]].concat());
     });
 }

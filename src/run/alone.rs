@@ -67,7 +67,8 @@ pub(super) async fn finish(
         deadline,
     };
     // There is no record here, so nothing is in it.
-    let release = Release { recorded: false, ..stop::drive(Stop::begin(plan), hands, clock, |_| {}).await };
+    let (release, _) = stop::drive(Stop::begin(plan), hands, clock, |_| {}).await;
+    let release = Release { recorded: false, ..release };
     stop::log(&release);
     ReleaseOrder {
         kill: release.kill,
