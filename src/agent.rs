@@ -34,6 +34,7 @@ use crate::exit::Exit;
 use crate::http;
 use crate::kubernetes::{self, Kubernetes};
 use crate::record::Record;
+use crate::record::marker::Marker;
 use crate::signals::{Signal, Signals};
 use crate::telemetry::metrics::Metrics;
 use guards::Guards;
@@ -50,6 +51,8 @@ struct Agent {
     /// Its id, once it is known.
     cluster: OnceCell<String>,
     record: Record,
+    /// The marker, as far as it was read.
+    marker: RefCell<Option<Marker>>,
     /// The Kubernetes API, where there is one.
     kubernetes: Option<Kubernetes>,
     clock: Clock,
@@ -90,6 +93,7 @@ pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
         cluster: OnceCell::new(),
         guards: Guards::new(),
         record,
+        marker: RefCell::default(),
         kubernetes,
         clock: Clock::start(),
         metrics,

@@ -1,10 +1,15 @@
 //! The marker: copies, in the cluster's savepoint folder, of the entries that must not be lost with the record.
 //!
-//! `<savepoint directory>/<cluster>/marker/cluster.json` says whose the folder is; `<epoch>-<fact>.json` beside it say
-//! what each epoch restored from and how its job ended; how it was stopped, where the record could not be told. All are created once and never changed, and together they are
-//! enough to go on when the record is gone.
+//! `<savepoint directory>/<cluster>/marker/cluster.json` says whose the folder is; `<epoch>-<fact>.json` beside it say what each
+//! epoch restored from and how its job ended; and how it was stopped, where the record could not be told. All are created once and
+//! never changed, and together they are enough to go on when the record is gone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use tokio::sync::Mutex;
 
 use super::objects::{create, read};
 use super::{Append, Error};
@@ -20,13 +25,21 @@ const AT_ONCE: usize = 16;
 #[derive(Debug, Clone)]
 pub struct Marker {
     folder: Place,
+    /// What was read, by its name. It never changes, and over years there are thousands: only new names are read.
+    known: Arc<Mutex<BTreeMap<String, Entry>>>,
 }
 
 impl Marker {
     /// The marker in this cluster's savepoint folder.
     #[must_use]
     pub fn of(cluster_folder: &Place) -> Self {
-        Self { folder: cluster_folder.join(FOLDER) }
+        Self { folder: cluster_folder.join(FOLDER), known: Arc::default() }
+    }
+
+    /// Whether it is the one in this folder.
+    #[must_use]
+    pub fn is_in(&self, cluster_folder: &Place) -> bool {
+        self.folder.url == cluster_folder.join(FOLDER).url
     }
 
     /// Reads it; none if it is proven absent.
@@ -38,10 +51,17 @@ impl Marker {
         names.retain(|name| name.strip_suffix(".json").is_some());
         // The cluster itself first, then epoch by epoch; within one the order makes no difference.
         names.sort_by_key(|name| (epoch(name), name.clone()));
-        // There are several for each epoch, for ever.
-        let places: Vec<_> = names.iter().map(|name| self.folder.join(name)).collect();
+        let mut known = self.known.lock().await;
+        // If anything has gone, this may be another marker in its place; whose it is is read every time.
+        if known.keys().any(|name| !names.contains(name)) {
+            known.clear();
+        }
+        let new: Vec<&String> = names.iter().filter(|name| *name == CLUSTER || !known.contains_key(*name)).collect();
+        let places: Vec<_> = new.iter().map(|name| self.folder.join(name)).collect();
         let reading = stream::iter(places.iter().map(read)).buffered(AT_ONCE);
         let entries: Vec<Entry> = reading.try_collect().await?;
+        known.extend(new.into_iter().cloned().zip(entries));
+        let entries: Vec<Entry> = names.iter().filter_map(|name| known.get(name).cloned()).collect();
         Ok((!entries.is_empty()).then_some(entries))
     }
 
