@@ -1,6 +1,7 @@
 //! Fixtures for the choice: a cluster's past is told epoch by epoch, and read the way a start reads it.
 
 mod properties;
+mod seen;
 mod situations;
 
 use super::*;
