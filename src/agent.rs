@@ -7,6 +7,7 @@ mod ending;
 mod events;
 mod guards;
 mod handover;
+mod on_demand;
 mod presence;
 mod run_socket;
 mod session;
@@ -26,13 +27,14 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
-use crate::api::Orders;
+use crate::api::{Checkpointed, Orders};
 use crate::clock::Clock;
 use crate::cluster;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::http;
 use crate::kubernetes::{self, Kubernetes};
+use crate::protocol::time::Moment;
 use crate::record::Record;
 use crate::record::marker::Marker;
 use crate::signals::{Signal, Signals};
@@ -66,6 +68,8 @@ struct Agent {
     gate: RefCell<String>,
     /// One claim at a time: a `run` that lost its connection asks again.
     claiming: tokio::sync::Mutex<()>,
+    /// When the newest checkpoint that a guard asked for began, and what came of it. Held while one is being taken.
+    on_demand: tokio::sync::Mutex<Option<(Moment, Checkpointed)>>,
     /// What was last said of a start in an Event.
     said: RefCell<String>,
     /// Last words that the process's end has to wait for.
@@ -101,6 +105,7 @@ pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
         session: RefCell::new(None),
         gate: RefCell::new("no run has asked yet".to_owned()),
         claiming: tokio::sync::Mutex::new(()),
+        on_demand: tokio::sync::Mutex::default(),
         said: RefCell::default(),
         closing: TaskTracker::new(),
         config,

@@ -56,6 +56,8 @@ pub struct Config {
     pub handover: Handover,
     /// The pod that this is.
     pub pod: Pod,
+    /// What guards may ask for.
+    pub guard: Guard,
     /// What is served to the network.
     pub admin: Admin,
     /// What is logged, and how.
@@ -84,6 +86,9 @@ pub struct Guard {
     pub agent: Option<String>,
     /// How long a guard that is told to end waits for word that a stop has begun.
     pub settle: Duration,
+    /// How long at most, where no stop is under way, it then waits for a checkpoint that it asks for. The agent takes none if it is not
+    /// set there as well.
+    pub checkpoint: Option<Duration>,
     /// How a TaskManager that stays comes to the next JobManager.
     pub recovery: Recovery,
 }
@@ -293,6 +298,7 @@ impl Config {
             },
             handover: handover?,
             pod,
+            guard: client.guard,
             admin: Admin { address: address? },
             log: client.log,
         })
@@ -318,6 +324,7 @@ impl Client {
         let reserve = reader.get("stop.reserve", schema::duration);
         let agent = reader.optional("guard.agent", schema::host_and_port);
         let settle = reader.get("guard.settle", schema::duration);
+        let before = reader.get("guard.checkpoint", |text| schema::unless_off(text, schema::positive_duration));
         let recovery = reader.get("flink.recovery", Recovery::parse);
         let format = reader.get("log.format", LogFormat::parse);
         let level = reader.get("log.level", LogLevel::parse);
@@ -328,7 +335,7 @@ impl Client {
         if socket == control_socket {
             reader.conflict("control_socket", &format!("expected another path than {}", reader.place("socket")));
         }
-        let guard = Guard { agent, settle: settle?, recovery: recovery? };
+        let guard = Guard { agent, settle: settle?, checkpoint: before?, recovery: recovery? };
         Some(Self { socket, control_socket, stop, guard, log: Log { format: format?, level: level? } })
     }
 }
