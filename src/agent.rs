@@ -7,6 +7,7 @@ mod ending;
 mod events;
 mod guards;
 mod handover;
+mod on_demand;
 mod presence;
 mod run_socket;
 mod session;
@@ -26,19 +27,25 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
-use crate::api::Orders;
+use crate::api::{Checkpointed, Orders};
 use crate::clock::Clock;
 use crate::cluster;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::http;
 use crate::kubernetes::{self, Kubernetes};
+use crate::protocol::time::Moment;
 use crate::record::Record;
+use crate::record::marker::Marker;
 use crate::signals::{Signal, Signals};
 use crate::storage::Storage;
 use crate::telemetry::metrics::Metrics;
 use guards::Guards;
 use session::Session;
+
+/// How long, after the JobManager's end, the agent's own end is kept waiting by a record that can't be written. Until the pod is gone
+/// its successor waits, and needs none of it.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// The daemon.
 #[derive(Debug)]
@@ -48,6 +55,8 @@ struct Agent {
     cluster: OnceCell<String>,
     record: Record,
     storage: Storage,
+    /// The marker, as far as it was read.
+    marker: RefCell<Option<Marker>>,
     /// The Kubernetes API, where there is one.
     kubernetes: Option<Kubernetes>,
     clock: Clock,
@@ -61,6 +70,8 @@ struct Agent {
     gate: RefCell<String>,
     /// One claim at a time: a `run` that lost its connection asks again.
     claiming: tokio::sync::Mutex<()>,
+    /// When the newest checkpoint that a guard asked for began, and what came of it. Held while one is being taken.
+    on_demand: tokio::sync::Mutex<Option<(Moment, Checkpointed)>>,
     /// What was last said of a start in an Event.
     said: RefCell<String>,
     /// Last words that the process's end has to wait for.
@@ -73,7 +84,7 @@ struct Agent {
 /// If a socket or the record can't be opened.
 pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
     let kubernetes = Kubernetes::of(&config);
-    let storage = Storage::new(config.storage.clone(), std::env::vars());
+    let storage = Storage::here(config.storage.clone());
     let record = Record::open(&config.record, &storage, kubernetes.as_ref())?;
     let run_listener = bind(&config.socket, 0o666)?;
     let control_listener = bind(&config.control_socket, 0o600)?;
@@ -90,6 +101,7 @@ pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
         guards: Guards::new(),
         record,
         storage,
+        marker: RefCell::default(),
         kubernetes,
         clock: Clock::start(),
         metrics,
@@ -97,6 +109,7 @@ pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
         session: RefCell::new(None),
         gate: RefCell::new("no run has asked yet".to_owned()),
         claiming: tokio::sync::Mutex::new(()),
+        on_demand: tokio::sync::Mutex::default(),
         said: RefCell::default(),
         closing: TaskTracker::new(),
         config,
@@ -168,7 +181,9 @@ async fn until_told_to_end(agent: &Rc<Agent>, signals: &mut Signals) {
         }
         session.over().await;
         agent.closing.close();
-        agent.closing.wait().await;
+        if tokio::time::timeout(LAST_WORDS, agent.closing.wait()).await.is_err() {
+            tracing::warn!("what was still to be written is left: the next start finds the outcome in storage");
+        }
     };
     let mut deadline = session.deadline.subscribe();
     let late = async {

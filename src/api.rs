@@ -187,6 +187,16 @@ pub struct Tidings {
     pub elsewhere: Option<String>,
 }
 
+/// What came of the checkpoint that a guard asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpointed {
+    /// Its number; none if none was completed.
+    pub checkpoint_id: Option<u64>,
+    /// Why not, in words.
+    #[serde(default)]
+    pub reason: String,
+}
+
 /// How it stands with an epoch, as far as TaskManagers are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

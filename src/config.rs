@@ -21,8 +21,8 @@ use sha2::{Digest, Sha256};
 pub use error::{Error, Problem};
 use reader::Reader;
 pub use schema::{
-    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnNoState, OnUnverifiable, RecordKind, RecordUrl, Recovery,
-    SavepointFormat, directory_url,
+    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnNoState, OnUnverifiable, RecordKind,
+    RecordUrl, Recovery, SavepointFormat, directory_url,
 };
 
 /// The variable that names the configuration file where no flag does.
@@ -59,6 +59,8 @@ pub struct Config {
     pub handover: Handover,
     /// The pod that this is.
     pub pod: Pod,
+    /// What guards may ask for.
+    pub guard: Guard,
     /// What is served to the network.
     pub admin: Admin,
     /// What is logged, and how.
@@ -87,6 +89,9 @@ pub struct Guard {
     pub agent: Option<String>,
     /// How long a guard that is told to end waits for word that a stop has begun.
     pub settle: Duration,
+    /// How long at most, where no stop is under way, it then waits for a checkpoint that it asks for. The agent takes none if it is not
+    /// set there as well.
+    pub checkpoint: Option<Duration>,
     /// How a TaskManager that stays comes to the next JobManager.
     pub recovery: Recovery,
 }
@@ -302,6 +307,7 @@ impl Config {
             },
             handover: handover?,
             pod,
+            guard: client.guard,
             admin: Admin { address: address? },
             log: client.log,
         })
@@ -351,6 +357,7 @@ impl Client {
         let reserve = reader.get("stop.reserve", schema::duration);
         let agent = reader.optional("guard.agent", schema::host_and_port);
         let settle = reader.get("guard.settle", schema::duration);
+        let before = reader.get("guard.checkpoint", |text| schema::unless_off(text, schema::positive_duration));
         let recovery = reader.get("flink.recovery", Recovery::parse);
         let format = reader.get("log.format", LogFormat::parse);
         let level = reader.get("log.level", LogLevel::parse);
@@ -361,7 +368,7 @@ impl Client {
         if socket == control_socket {
             reader.conflict("control_socket", &format!("expected another path than {}", reader.place("socket")));
         }
-        let guard = Guard { agent, settle: settle?, recovery: recovery? };
+        let guard = Guard { agent, settle: settle?, checkpoint: before?, recovery: recovery? };
         Some(Self { socket, control_socket, stop, guard, log: Log { format: format?, level: level? } })
     }
 }

@@ -86,6 +86,29 @@ impl Flink {
         }
     }
 
+    /// Asks for a checkpoint (Flink 1.17 and newer). The same trigger id may be sent again.
+    ///
+    /// # Errors
+    /// If Flink does not take the request.
+    pub async fn post_checkpoint(&self, job_id: JobId, trigger_id: TriggerId) -> Result<(), Error> {
+        let body = json!({ "triggerId": trigger_id });
+        let path = format!("/jobs/{job_id}/checkpoints");
+        self.call::<wire::Triggered>(Method::POST, &path, Some(&body)).await.map(drop)
+    }
+
+    /// Reads what came of it; none while it is being taken.
+    ///
+    /// # Errors
+    /// If Flink does not answer, or with something else.
+    pub async fn poll_checkpoint(
+        &self,
+        job_id: JobId,
+        trigger_id: TriggerId,
+    ) -> Result<Option<Result<u64, String>>, Error> {
+        let path = format!("/jobs/{job_id}/checkpoints/{trigger_id}");
+        Ok(self.get::<wire::OnDemand>(&path).await?.result())
+    }
+
     /// The checkpoint statistics. Flink serves them from a cache that is up to 3 s old.
     ///
     /// # Errors

@@ -50,6 +50,7 @@ pub async fn guard(options: Options, mut signals: Signals) -> Exit {
     };
     let terms = Terms {
         settle: options.guard.settle,
+        checkpoint: options.guard.checkpoint,
         grace: options.stop.grace,
         reserve: options.stop.reserve,
         renews: options.guard.recovery == Recovery::Fast && !finds_soon,
@@ -99,6 +100,7 @@ pub async fn guard(options: Options, mut signals: Signals) -> Exit {
                 }
                 Effect::HangUp => line.again(),
                 Effect::Look => line.look(),
+                Effect::Checkpoint => line.checkpoint(),
                 Effect::Exit if duty.is_told_to_end() => return Exit::Terminated,
                 Effect::Exit => return end.map_or(Exit::Terminated, child::Status::exit),
             }
@@ -174,6 +176,12 @@ impl Line {
         }
     }
 
+    fn checkpoint(&self) {
+        if let Some(ends) = &self.ends {
+            tokio::task::spawn_local(link::checkpoint(Rc::clone(ends), self.news.clone()));
+        }
+    }
+
     fn know(&self, duty: &Duty) {
         if let Some(ends) = &self.ends {
             ends.works_for.set(duty.works_for());
@@ -202,6 +210,14 @@ impl Line {
                 Some(Event::Lost)
             }
             News::JobManagerSeen => Some(Event::JobManagerSeen),
+            News::Checkpointed(Ok(checkpoint_id)) => {
+                tracing::info!(checkpoint_id, "a checkpoint was taken");
+                Some(Event::Checkpointed)
+            }
+            News::Checkpointed(Err(reason)) => {
+                tracing::warn!(reason, "no checkpoint was taken");
+                Some(Event::Checkpointed)
+            }
         }
     }
 

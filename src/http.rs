@@ -162,9 +162,21 @@ pub async fn request(socket: &Path, method: &str, path: &str, body: Vec<u8>) -> 
 /// # Errors
 /// If nobody answers, or with an error.
 pub async fn get(address: &str, path: &str) -> Result<Response<Incoming>, Error> {
+    over_tcp(address, "GET", path).await
+}
+
+/// Sends an empty POST over TCP to `address` (`host:port`).
+///
+/// # Errors
+/// If nobody answers, or with an error.
+pub async fn post(address: &str, path: &str) -> Result<Response<Incoming>, Error> {
+    over_tcp(address, "POST", path).await
+}
+
+async fn over_tcp(address: &str, method: &str, path: &str) -> Result<Response<Incoming>, Error> {
     let stream =
         TcpStream::connect(address).await.map_err(|source| Error::Connect { path: address.to_owned(), source })?;
-    exchange(stream, address, "GET", path, Vec::new()).await
+    exchange(stream, address, method, path, Vec::new()).await
 }
 
 async fn exchange<S>(

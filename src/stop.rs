@@ -22,6 +22,7 @@ use crate::protocol::stop::{
 use crate::protocol::time::Deadline;
 use crate::record::marker::Marker;
 use crate::record::{self, Record};
+use crate::report;
 use crate::storage::{self, Storage};
 
 /// What a stop works with.
@@ -51,8 +52,13 @@ pub struct Hands {
     pub deadline: watch::Receiver<Deadline>,
 }
 
-/// Drives a stop to its end. `attempted` hears of every request before it is made.
-pub async fn drive(mut stop: Stop, mut hands: Hands, clock: Clock, attempted: impl Fn(&Attempt)) -> Release {
+/// Drives a stop to its end. `attempted` hears of every request before it is made. Gives what the record is still to be told, too.
+pub async fn drive(
+    mut stop: Stop,
+    mut hands: Hands,
+    clock: Clock,
+    attempted: impl Fn(&Attempt),
+) -> (Release, Vec<Entry>) {
     let mut prepared: Vec<Entry> = Vec::new();
     'steps: loop {
         if *hands.gone.borrow_and_update() {
@@ -61,7 +67,12 @@ pub async fn drive(mut stop: Stop, mut hands: Hands, clock: Clock, attempted: im
         stop.set_deadline(*hands.deadline.borrow_and_update());
         let mut deadline = hands.deadline.clone();
         match stop.next(clock.now()) {
-            Step::Done(release) => return release,
+            Step::Done(release) => {
+                if release.recorded || release.outcome == StopOutcome::Superseded {
+                    prepared.clear();
+                }
+                return (release, prepared);
+            }
             Step::Wait(until) => {
                 tokio::select! {
                     () = tokio::time::sleep_until(clock.instant(until)) => {}
@@ -131,6 +142,7 @@ fn no_answer(effect: &Effect) -> Event {
         }
         Effect::ReadEnd(_) => Event::End(None),
         Effect::Record(_) => Event::Recorded(RecordReply::Failed(late())),
+        Effect::Mark(_) => Event::Marked(false),
     }
 }
 
@@ -169,7 +181,9 @@ impl Hands {
             }
             Effect::Verify(location) => Event::Searched(storage::look(&self.storage, location, Some(until)).await),
             Effect::FindCheckpoint => Event::Searched(match self.job_id.get() {
-                Some(job_id) => storage::newest_checkpoint(&self.storage, &self.checkpoints, job_id, self.above, until).await,
+                Some(job_id) => {
+                    storage::newest_checkpoint(&self.storage, &self.checkpoints, job_id, self.above, until).await
+                }
                 // No job was ever seen.
                 None => Search::Nothing,
             }),
@@ -180,6 +194,7 @@ impl Hands {
                 }
                 Event::Recorded(self.record(prepared).await)
             }
+            Effect::Mark(_) => Event::Marked(self.note(prepared).await),
         }
     }
 
@@ -215,6 +230,17 @@ impl Hands {
             return RecordReply::Done;
         };
         record.add_and_keep(marker, entries).await
+    }
+
+    async fn note(&self, entries: &[Entry]) -> bool {
+        let Some((_, marker)) = &self.memory else { return false };
+        for entry in entries {
+            if let Err(error) = marker.note(entry).await {
+                tracing::warn!(error = report::chain(&error), "the marker does not take the outcome either");
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -273,6 +299,9 @@ pub async fn read_end(flink: &Flink, job_id: JobId) -> Option<End> {
 pub fn log(release: &Release) {
     let point = release.point.as_ref().map(|point| point.path.as_str());
     let (outcome, reason, recorded) = (release.outcome.as_str(), release.reason.as_str(), release.recorded);
+    if let Some(why) = &release.late {
+        tracing::warn!(why, "the record is late: the marker says the outcome, and the next start reads it there");
+    }
     match release.outcome {
         StopOutcome::Savepoint | StopOutcome::Unchanged | StopOutcome::Ended if recorded => {
             tracing::info!(outcome, point, recorded, reason, "stopped");

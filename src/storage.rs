@@ -53,6 +53,17 @@ impl Storage {
         Self { options, environment: Environment::of(environment), open: Arc::default() }
     }
 
+    /// The stores, with the credentials that this process was given.
+    #[must_use]
+    pub fn here(options: Options) -> Self {
+        // A variable that is no text is none of the stores'.
+        let variables = std::env::vars_os();
+        Self::new(
+            options,
+            variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        )
+    }
+
     /// How they are reached.
     #[must_use]
     pub fn options(&self) -> &Options {

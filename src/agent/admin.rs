@@ -1,4 +1,4 @@
-//! The admin server: read only, for probes, Prometheus, guards and people.
+//! The admin server: for probes, Prometheus, guards and people. Read only, but for the checkpoint that guards may ask for.
 //!
 //! `/livez` answers as long as the agent's event loop turns. `/readyz` says whether the gate is open and the JobManager's
 //! RPC port is up: TaskManagers find the JobManager through its readiness, so it must not wait for the job.
@@ -38,6 +38,7 @@ async fn route(agent: &Rc<Agent>, request: &Request<Incoming>) -> Response<Body>
         ("GET", "/api/v1/status") => http::json(StatusCode::OK, &agent.status()),
         ("GET", "/api/v1/stop") => guards::follow(agent, request.uri().query()),
         ("GET", "/api/v1/look") => http::json(StatusCode::OK, &agent.looked().await),
+        ("POST", "/api/v1/checkpoint") => http::json(StatusCode::OK, &agent.checkpointed().await),
         ("GET", "/") => plain(StatusCode::OK, agent.status_page()),
         _ => plain(StatusCode::NOT_FOUND, "there are /, /metrics, /livez, /readyz and /api/v1/status\n".to_owned()),
     }

@@ -19,7 +19,7 @@ use crate::protocol::point::Format;
 use crate::protocol::start::{Go, JobIds, Start, Verdict};
 use crate::record::marker::Marker;
 use crate::start::plan;
-use crate::storage::{self, Storage};
+use crate::storage::{self, Place, Storage};
 use crate::{kubernetes, report, start};
 
 impl Agent {
@@ -68,7 +68,7 @@ impl Agent {
         let holder = Holder { pod: own.clone(), ..holder };
         let storage = self.storage.or_of(&setup);
         let folder = storage::cluster_folder(&storage, &directories, cluster).map_err(|error| report::chain(&error))?;
-        let marker = Marker::of(&folder);
+        let marker = self.marker_in(&folder);
         let hands = start::Hands {
             record: self.record.clone(),
             storage: storage.clone(),
@@ -111,6 +111,15 @@ impl Agent {
             self.guards.before_a_start().await;
         }
         Ok(reply)
+    }
+
+    /// The marker in this folder. A start that waits asks again and again, each time for all that was ever written there.
+    fn marker_in(&self, folder: &Place) -> Marker {
+        let mut known = self.marker.borrow_mut();
+        match known.as_ref().filter(|marker| marker.is_in(folder)) {
+            Some(marker) => marker.clone(),
+            None => known.insert(Marker::of(folder)).clone(),
+        }
     }
 
     fn injection(&self, setup: &Setup, restore: Option<String>, job_id: Option<JobId>) -> Injection {

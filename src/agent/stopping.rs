@@ -7,7 +7,7 @@ use super::Agent;
 use super::guards::Turn;
 use super::session::Session;
 use crate::api::{Drained, Exited, Orders, ReleaseOrder};
-use crate::protocol::entry::{Attempt, Fact};
+use crate::protocol::entry::{Attempt, Entry, Fact};
 use crate::protocol::id::TriggerId;
 use crate::protocol::stop::{Plan, RecordReply, Release, Stop};
 use crate::protocol::time::{Deadline, Moment};
@@ -70,13 +70,16 @@ impl Agent {
         let (agent, session) = (Rc::clone(self), Rc::clone(session));
         tokio::task::spawn_local(async move {
             let plan = Plan { checkpoints_survive: session.checkpoints_survive().await, ..plan };
-            let release = agent.stop(&session, plan).await;
+            let (release, unsaid) = agent.stop(&session, plan).await;
             let took = agent.clock.now().since(began);
             stop::log(&release);
             agent.metrics.stopped(&release, took);
             agent.event_of_stop(&session, &release, took);
             if agent.keeps_the_job(&session, &release) {
                 return;
+            }
+            if !unsaid.is_empty() {
+                agent.say_late(unsaid);
             }
             let hand_over = session.handing_over.get();
             agent.guards.tell(session.epoch(), Turn::of(release.outcome));
@@ -107,7 +110,7 @@ impl Agent {
         }
     }
 
-    async fn stop(&self, session: &Session, plan: Plan) -> Release {
+    async fn stop(&self, session: &Session, plan: Plan) -> (Release, Vec<Entry>) {
         let hands = stop::Hands {
             flink: session.flink.clone(),
             memory: Some((self.record.clone(), session.marker.clone())),
@@ -180,11 +183,15 @@ impl Agent {
         if self.kubernetes.is_none() {
             return;
         }
+        self.say_late(vec![record::entry(epoch, Fact::Left)]);
+    }
+
+    /// Tells the record, as soon as it can be told, what nothing waits for.
+    fn say_late(self: &Rc<Self>, entries: Vec<Entry>) {
         let agent = Rc::clone(self);
         self.closing.spawn_local(async move {
-            let entry = [record::entry(epoch, Fact::Left)];
-            while let RecordReply::Failed(reason) = agent.record.add(&entry).await {
-                tracing::debug!(reason, epoch, "can't yet say that the JobManager has ended");
+            while let RecordReply::Failed(reason) = agent.record.add(&entries).await {
+                tracing::debug!(reason, "the record can't be told yet how the JobManager has ended");
                 tokio::time::sleep(random::jitter(AGAIN)).await;
             }
         });

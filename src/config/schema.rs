@@ -43,6 +43,7 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("pod.ip", None),
     ("guard.agent", None),
     ("guard.settle", Some("2s")),
+    ("guard.checkpoint", Some("off")),
     ("admin.address", Some("[::]:9250")),
     ("log.format", Some("json")),
     ("log.level", Some("info")),

@@ -65,6 +65,7 @@ fn defaults_are_the_documented_ones() {
         },
         handover: Handover::Wait,
         pod: Pod::default(),
+        guard: Guard { agent: None, settle: Duration::from_secs(2), checkpoint: None, recovery: Recovery::Fast },
         admin: Admin { address: Some("[::]:9250".parse().unwrap()) },
         log: Log { format: LogFormat::Json, level: LogLevel::Info },
     };
@@ -214,8 +215,8 @@ fn problems_of_a_file_name_file_and_key() {
 
 #[test]
 fn a_client_needs_no_record() {
-    let guard = Client::load(None, env(&[]), Flags::default()).unwrap().guard;
-    assert_eq!(guard, Guard { agent: None, settle: Duration::from_secs(2), recovery: Recovery::Fast });
+    let set = env(&[("SAVEPOINTD_GUARD__CHECKPOINT", "30s")]);
+    assert_eq!(Client::load(None, set, Flags::default()).unwrap().guard.checkpoint, Some(Duration::from_secs(30)));
     let client =
         Client::load(None, env(&[("SAVEPOINTD_SOCKET", "/s"), ("SAVEPOINTD_LOG", "warn")]), Flags::default()).unwrap();
     assert_eq!((client.socket, client.log.level), (PathBuf::from("/s"), LogLevel::Warn));

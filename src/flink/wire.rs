@@ -111,6 +111,36 @@ fn root_cause(stack_trace: &str) -> Option<String> {
     (!line.is_empty()).then(|| line.chars().take(500).collect())
 }
 
+/// `GET /jobs/:id/checkpoints/:trigger`
+#[derive(Debug, Deserialize)]
+pub(super) struct OnDemand {
+    status: OperationStatus,
+    operation: Option<OnDemandResult>,
+}
+
+#[derive(Debug, Deserialize)]
+struct OnDemandResult {
+    #[serde(rename = "checkpointId")]
+    checkpoint_id: Option<u64>,
+    // Not as for savepoints.
+    #[serde(rename = "failureCause")]
+    failure: Option<FailureCause>,
+}
+
+impl OnDemand {
+    /// The checkpoint's number, or why there is none; nothing while it is being taken.
+    pub(super) fn result(self) -> Option<Result<u64, String>> {
+        match (self.status.id.as_str(), self.operation) {
+            ("IN_PROGRESS", _) => None,
+            (_, Some(OnDemandResult { failure: Some(failure), .. })) => {
+                Some(Err(root_cause(&failure.stack_trace).unwrap_or(failure.class)))
+            }
+            (_, Some(OnDemandResult { checkpoint_id: Some(id), .. })) => Some(Ok(id)),
+            (status, _) => Some(Err(format!("the result is {status}, with neither a number nor a cause"))),
+        }
+    }
+}
+
 /// `GET /jobs/:id/checkpoints`
 #[derive(Debug, Deserialize)]
 pub struct Checkpoints {
@@ -252,6 +282,17 @@ mod tests {
         let text = r#"{"status":{"id":"COMPLETED"},"operation":null}"#;
         let reply = serde_json::from_str::<Operation>(text).unwrap().into_reply();
         assert!(matches!(reply, PollReply::Lost(_)), "{reply:?}");
+    }
+
+    #[test]
+    fn a_checkpoint_on_demand_is_being_taken_completed_or_failed() {
+        let result = |text: &str| serde_json::from_str::<OnDemand>(text).unwrap().result();
+        assert_eq!(result(r#"{"status":{"id":"IN_PROGRESS"},"operation":null}"#), None);
+        let completed = r#"{"status":{"id":"COMPLETED"},"operation":{"checkpointId":5,"failureCause":null}}"#;
+        assert_eq!(result(completed), Some(Ok(5)));
+        let failed = r#"{"status":{"id":"COMPLETED"},"operation":{"checkpointId":null,"failureCause":{"class":"x.Y","stack-trace":"x.Y: z"}}}"#;
+        assert_eq!(result(failed), Some(Err("x.Y: z".to_owned())));
+        assert!(matches!(result(r#"{"status":{"id":"COMPLETED"},"operation":null}"#), Some(Err(_))));
     }
 
     #[test]

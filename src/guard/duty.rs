@@ -26,6 +26,8 @@ const KILL_AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct Terms {
     /// How long a guard that is told to end waits for word that a stop has begun.
     pub(super) settle: Duration,
+    /// How long it then waits at most for a checkpoint that it asks for, where no stop is under way.
+    pub(super) checkpoint: Option<Duration>,
     /// From the signal to the kill of the container.
     pub(super) grace: Duration,
     /// Kept back of it for the child's own end.
@@ -45,6 +47,8 @@ pub(super) enum Event {
     JobManagerSeen,
     /// SIGTERM.
     ToldToEnd,
+    /// The agent has answered the request for a checkpoint, one way or the other.
+    Checkpointed,
     /// The child and its process group have ended.
     ChildEnded,
     /// Time has passed.
@@ -64,6 +68,8 @@ pub(super) enum Effect {
     HangUp,
     /// Have the agent look at its pod.
     Look,
+    /// Have the agent take a checkpoint.
+    Checkpoint,
     /// The guard is done.
     Exit,
 }
@@ -113,6 +119,18 @@ enum Next {
 struct Held {
     since: Moment,
     deadline: Deadline,
+    insurance: Insurance,
+}
+
+/// The checkpoint before a TaskManager leaves a job that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Insurance {
+    /// It is to be asked for when the settle time is over.
+    Due,
+    /// It was asked for, and is waited for until then.
+    Awaited(Moment),
+    /// There is none, or no more.
+    Over,
 }
 
 /// The state of a guard.
@@ -164,6 +182,12 @@ impl Duty {
                 Vec::new()
             }
             Event::ToldToEnd => self.told_to_end(now),
+            Event::Checkpointed => {
+                if let Some(held) = &mut self.held {
+                    held.insurance = Insurance::Over;
+                }
+                Vec::new()
+            }
             Event::ChildEnded => self.child_ended(now),
             Event::Tick => Vec::new(),
         };
@@ -183,7 +207,10 @@ impl Duty {
                 let cutoff = held.deadline.cutoff();
                 Some(match self.work.map(|work| work.stands) {
                     Some(Stands::Stopping) => self.lost.map_or(cutoff, |lost| cutoff.min(lost.plus(UNREACHABLE))),
-                    _ => cutoff.min(held.since.plus(self.terms.settle)),
+                    _ => cutoff.min(match held.insurance {
+                        Insurance::Awaited(until) => until,
+                        Insurance::Due | Insurance::Over => held.since.plus(self.terms.settle),
+                    }),
                 })
             }
         }
@@ -303,7 +330,8 @@ impl Duty {
             return Vec::new();
         }
         let deadline = Deadline::after(now, self.terms.grace, self.terms.reserve);
-        self.held = Some(Held { since: now, deadline });
+        let insurance = if self.terms.checkpoint.is_some() { Insurance::Due } else { Insurance::Over };
+        self.held = Some(Held { since: now, deadline, insurance });
         match &mut self.child {
             Child::Lives => vec![Effect::Look],
             Child::Ends { next, .. } => {
@@ -336,6 +364,11 @@ impl Duty {
         match (self.child, self.held) {
             (Child::Ends { next, kill_at }, _) if now >= kill_at => self.kill("it has not ended in time", next, now),
             (Child::Away { start_at }, None) if now >= start_at => self.start(),
+            (Child::Lives, Some(held)) if self.wants_a_checkpoint(held, now) => {
+                let until = now.plus(self.terms.checkpoint.unwrap_or_default());
+                self.held = Some(Held { insurance: Insurance::Awaited(until), ..held });
+                vec![Effect::Checkpoint]
+            }
             (Child::Lives, Some(held)) => match self.reason_to_leave(held, now) {
                 Some(why) => {
                     self.child = Child::Ends { next: Next::Leave, kill_at: held.deadline.kill_at() };
@@ -345,6 +378,13 @@ impl Duty {
             },
             _ => Vec::new(),
         }
+    }
+
+    /// Whether the job goes on without this TaskManager's tasks, and nobody has been asked yet to save what they have.
+    fn wants_a_checkpoint(&self, held: Held, now: Moment) -> bool {
+        let settled = now >= held.since.plus(self.terms.settle) && now < held.deadline.cutoff();
+        let runs = self.work.is_some_and(|work| work.stands == Stands::Running);
+        settled && runs && held.insurance == Insurance::Due && self.lost.is_none()
     }
 
     fn reason_to_leave(&self, held: Held, now: Moment) -> Option<&'static str> {
@@ -358,7 +398,11 @@ impl Duty {
                 let lost = self.lost.is_some_and(|lost| now >= lost.plus(UNREACHABLE));
                 lost.then_some("neither the agent nor the JobManager is to be found any more")
             }
-            Some(Stands::Running) => settled.then_some("no stop is under way"),
+            Some(Stands::Running) => match held.insurance {
+                Insurance::Awaited(until) if now < until => None,
+                Insurance::Awaited(_) => Some("no stop is under way, and the checkpoint has not come in time"),
+                Insurance::Due | Insurance::Over => settled.then_some("no stop is under way"),
+            },
             None if self.lost.is_none() => Some("it has no tasks"),
             None => settled.then_some("the agent can't be found"),
         }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::timeout;
 
-use crate::api::{Phase, Tidings};
+use crate::api::{Checkpointed, Phase, Tidings};
 use crate::http::{self, Lines};
 use crate::{random, report};
 
@@ -31,6 +31,8 @@ pub(super) enum News {
     Lost(String),
     /// The agent can't be heard, but the JobManager takes connections.
     JobManagerSeen,
+    /// The number of the checkpoint that was asked for, or why there is none.
+    Checkpointed(Result<u64, String>),
 }
 
 /// Who is at the other end, and what it may want to know.
@@ -129,4 +131,18 @@ pub(super) async fn look(ends: Rc<Ends>, news: UnboundedSender<News>) {
         }
         tokio::time::sleep(random::jitter(FIRST_PAUSE)).await;
     }
+}
+
+/// Has the agent take a checkpoint, once. How long that may take is for whoever waits to say.
+pub(super) async fn checkpoint(ends: Rc<Ends>, news: UnboundedSender<News>) {
+    let ask = async || {
+        let response = http::post(&ends.agent, "/api/v1/checkpoint").await?;
+        Ok::<Checkpointed, http::Error>(serde_json::from_slice(&response.into_body().collect().await?.to_bytes())?)
+    };
+    let came = match ask().await {
+        Ok(Checkpointed { checkpoint_id: Some(id), .. }) => Ok(id),
+        Ok(Checkpointed { reason, .. }) => Err(reason),
+        Err(error) => Err(report::chain(&error)),
+    };
+    let _ = news.send(News::Checkpointed(came));
 }

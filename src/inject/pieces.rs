@@ -13,6 +13,8 @@ const CONTROL: &str = "savepointd-control";
 /// The agent's own service account token, where no other container has one.
 const TOKEN: &str = "savepointd-token";
 const SHARED_PATH: &str = "/savepointd";
+/// Where the image has the binary.
+const IN_IMAGE: &str = "/bin/savepointd";
 const CONTROL_PATH: &str = "/run/savepointd";
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// The user of Flink's images. The agent is the same one, so that both may read and write the same files.
@@ -36,17 +38,32 @@ pub(super) fn user(spec: &Object, container: &Object) -> u64 {
     of(container).or_else(|| of(spec)).filter(|user| *user != 0).unwrap_or(FLINK_USER)
 }
 
-/// Copies the binary to where the Flink container finds it.
+/// Copies the binary to where the Flink container finds it, before any other container starts.
 pub(super) fn install(spec: &mut Object, options: &Options, user: u64) -> Result<(), Shape> {
     let mut container = take(json::list(spec, "initContainers")?, INSTALL);
     set(&mut container, "name", INSTALL);
     set(&mut container, "image", options.image.as_str());
-    set(&mut container, "args", json!(["install", format!("{SHARED_PATH}/bin")]));
+    let [word, directory] = install_words();
+    set(&mut container, "args", json!([word, directory]));
     set(&mut container, "securityContext", security(user));
     container.entry("resources").or_insert_with(|| json!({"requests": {"cpu": "10m", "memory": "16Mi"}}));
     mount(&mut container, &json!({"name": NAME, "mountPath": SHARED_PATH}))?;
     put_container(spec, "initContainers", container)?;
     volume(spec, json!({"name": NAME, "emptyDir": {}}))
+}
+
+fn install_words() -> [String; 2] {
+    ["install".to_owned(), format!("{SHARED_PATH}/bin")]
+}
+
+/// The same by a native sidecar itself: the kubelet starts the next container only when this hook is done. A container less to start
+/// is a second or more that a restart does not take.
+fn install_by_hook(spec: &mut Object, agent: &mut Object) -> Result<(), Shape> {
+    json::remove(json::list(spec, "initContainers")?, "name", INSTALL);
+    let [word, directory] = install_words();
+    let hook = json!({"exec": {"command": [IN_IMAGE, word, directory]}});
+    set(json::object(agent, "lifecycle")?, "postStart", hook);
+    Ok(())
 }
 
 /// What the agent of a cluster is told.
@@ -79,8 +96,16 @@ pub(super) fn agent(spec: &mut Object, agent: &Agent<'_>) -> Result<(), Shape> {
     set(&mut container, "args", json!(["agent"]));
     if native {
         set(&mut container, "restartPolicy", "Always");
+        install_by_hook(spec, &mut container)?;
     } else {
         container.shift_remove("restartPolicy");
+        if let Some(Value::Object(lifecycle)) = container.get_mut("lifecycle") {
+            lifecycle.shift_remove("postStart");
+            if lifecycle.is_empty() {
+                container.shift_remove("lifecycle");
+            }
+        }
+        install(spec, agent.options, agent.user)?;
     }
     let port = agent.options.port;
     let field = |path: &str| json!({"fieldRef": {"fieldPath": path}});
@@ -102,7 +127,8 @@ pub(super) fn agent(spec: &mut Object, agent: &Agent<'_>) -> Result<(), Shape> {
     }
     set(&mut container, "ports", json!([{"name": NAME, "containerPort": port}]));
     let livez = json!({"path": "/livez", "port": port});
-    set(&mut container, "startupProbe", json!({"httpGet": livez, "periodSeconds": 1, "failureThreshold": 60}));
+    // Of an earlier version; the kubelet would start no other container until it has asked, and `run` waits for the agent itself.
+    container.shift_remove("startupProbe");
     set(
         &mut container,
         "livenessProbe",
@@ -126,6 +152,7 @@ pub(super) fn agent(spec: &mut Object, agent: &Agent<'_>) -> Result<(), Shape> {
     if json::list(spec, other)?.is_empty() {
         spec.shift_remove(other);
     }
+    volume(spec, json!({"name": NAME, "emptyDir": {}}))?;
     volume(spec, json!({"name": CONTROL, "emptyDir": {"medium": "Memory"}}))?;
     if agent.own_token {
         volume(spec, json!({"name": TOKEN, "projected": token()}))?;

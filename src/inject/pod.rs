@@ -34,7 +34,9 @@ pub(super) fn edit(
     let grace = grace(spec, options, &mut notes)?;
     spec.entry("enableServiceLinks").or_insert(Value::Bool(false));
     let user = pieces::user(&spec_before, &container_before);
-    pieces::install(spec, options, user)?;
+    if cluster.is_none() {
+        pieces::install(spec, options, user)?;
+    }
 
     if let Some(cluster) = cluster {
         if let Some(other) = on_port(&spec_before, options.port) {

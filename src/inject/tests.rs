@@ -84,6 +84,11 @@ fn every_kind_of_workload_gets_agent_run_and_companions() {
         assert_eq!((&agent["restartPolicy"], &agent["args"]), (&json!("Always"), &json!(["agent"])), "{kind}");
         assert_eq!(named(&agent["env"], "SAVEPOINTD_RECORD")["value"], "configmap:///orders-savepointd");
         assert_eq!(named(&agent["env"], "SAVEPOINTD_POD__IP")["valueFrom"]["fieldRef"]["fieldPath"], "status.podIP");
+        // One container before Flink's, and no probe that the kubelet would wait for before it starts that.
+        assert_eq!(spec["initContainers"].as_array().unwrap().len(), 1);
+        let hook = &agent["lifecycle"]["postStart"]["exec"]["command"];
+        assert_eq!(hook, &json!(["/bin/savepointd", "install", "/savepointd/bin"]));
+        assert!(agent.get("startupProbe").is_none() && agent.get("livenessProbe").is_some());
         let main = named(&spec["containers"], "main");
         assert_eq!(main["command"], json!(["/savepointd/bin/savepointd", "run", "--", "/docker-entrypoint.sh"]));
         assert_eq!(main["args"][0], "standalone-job");
@@ -201,7 +206,7 @@ fn grace_is_raised_and_never_lowered() {
         assert_eq!(spec["terminationGracePeriodSeconds"], expected);
         assert_eq!(injected.notes.iter().any(|note| note.contains("raised from")), said, "{:?}", injected.notes);
         let grace = json!(format!("{expected}s"));
-        for container in [&spec["initContainers"][1], &spec["containers"][0]] {
+        for container in [&spec["initContainers"][0], &spec["containers"][0]] {
             assert_eq!(named(&container["env"], "SAVEPOINTD_STOP__GRACE")["value"], grace);
         }
     }
@@ -211,7 +216,7 @@ fn grace_is_raised_and_never_lowered() {
 fn a_rolling_update_asks_for_the_hand_over_and_nothing_else_does() {
     let handover = |document: &Value, options: &Options| {
         let injected = done(std::slice::from_ref(document), options);
-        let env = spec_of(&injected.documents[0])["initContainers"][1]["env"].clone();
+        let env = spec_of(&injected.documents[0])["initContainers"][0]["env"].clone();
         let asks =
             env.as_array().unwrap().iter().any(|one| one["name"] == "SAVEPOINTD_HANDOVER" && one["value"] == "request");
         (asks, injected.notes.iter().any(|note| note.contains("a rolling update never ends")))
@@ -234,7 +239,7 @@ fn only_the_agent_gets_the_token_unless_others_need_one() {
             [workload("StatefulSet", "s", pod)].into_iter().chain(more.iter().cloned()).collect();
         let injected = done(&documents, &options());
         let spec = spec_of(&injected.documents[0]).clone();
-        let mounts = spec["initContainers"][1]["volumeMounts"].to_string();
+        let mounts = spec["initContainers"][0]["volumeMounts"].to_string();
         assert_eq!(mounts.contains("savepointd-token"), spec["volumes"].to_string().contains("serviceAccountToken"));
         (spec.get("automountServiceAccountToken").cloned(), mounts.contains("savepointd-token"))
     };
@@ -314,7 +319,7 @@ fn the_agent_sees_the_state_where_flink_sees_it_and_as_the_same_user() {
     ]);
     pod["spec"]["securityContext"] = json!({"runAsUser": 1000});
     let injected = done(&[workload("StatefulSet", "s", &pod)], &options());
-    let agent = &spec_of(&injected.documents[0])["initContainers"][1];
+    let agent = &spec_of(&injected.documents[0])["initContainers"][0];
     let paths: Vec<_> =
         agent["volumeMounts"].as_array().unwrap().iter().map(|mount| mount["mountPath"].as_str().unwrap()).collect();
     let token = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -333,7 +338,7 @@ fn settings_port_and_record_reach_the_agent() {
     };
     let injected = done(&[deployment(), workload("Deployment", "workers", &pod(&task_manager()))], &options);
     let spec = spec_of(&injected.documents[0]);
-    let env = &spec["initContainers"][1]["env"];
+    let env = &spec["initContainers"][0]["env"];
     assert_eq!(named(env, "SAVEPOINTD_ADMIN__ADDRESS")["value"], "[::]:9300");
     assert_eq!(named(env, "SAVEPOINTD_SAVEPOINT__FORMAT")["value"], "canonical");
     assert_eq!(spec["containers"][0]["readinessProbe"]["httpGet"]["port"], 9300);
@@ -347,8 +352,9 @@ fn settings_port_and_record_reach_the_agent() {
 fn a_sidecar_becomes_the_other_kind_and_what_people_added_stays() {
     let mut injected = done(&[workload("Job", "orders", &pod(&job_manager()))], &options());
     let template = injected.documents[0].pointer_mut("/spec/template/spec").unwrap();
-    let agent = &mut template["initContainers"][1];
+    let agent = &mut template["initContainers"][0];
     agent["resources"] = json!({"limits": {"memory": "1Gi"}});
+    agent["lifecycle"]["preStop"] = json!({"sleep": {"seconds": 1}});
     agent["env"].as_array_mut().unwrap().push(json!({"name": "SAVEPOINTD_LOG", "value": "debug"}));
     let classic = done(
         &injected.documents,
@@ -360,11 +366,26 @@ fn a_sidecar_becomes_the_other_kind_and_what_people_added_stays() {
     assert_eq!((&agent["image"], &agent["resources"]["limits"]["memory"]), (&json!("savepointd:2"), &json!("1Gi")));
     assert_eq!(named(&agent["env"], "SAVEPOINTD_LOG")["value"], "debug");
     assert_eq!(spec["initContainers"].as_array().unwrap().len(), 1);
+    assert_eq!(spec["initContainers"][0]["args"], json!(["install", "/savepointd/bin"]));
     assert_eq!(spec["initContainers"][0]["image"], "savepointd:2");
+    assert!(agent["lifecycle"].get("postStart").is_none() && agent["lifecycle"].get("preStop").is_some());
     assert!(classic.notes.iter().any(|note| note.contains("does not complete")), "{:?}", classic.notes);
     let native = done(&classic.documents, &options());
     assert_eq!(spec_of(&native.documents[0])["containers"].as_array().unwrap().len(), 1);
-    assert_eq!(named(&spec_of(&native.documents[0])["initContainers"], "savepointd")["restartPolicy"], "Always");
+    let init = &spec_of(&native.documents[0])["initContainers"];
+    assert_eq!((init.as_array().unwrap().len(), &init[0]["restartPolicy"]), (1, &json!("Always")));
+}
+
+#[test]
+fn what_an_earlier_version_wrote_is_brought_up_to_date() {
+    let mut injected = done(&[deployment()], &options());
+    let now = injected.documents.clone();
+    let spec = injected.documents[0].pointer_mut("/spec/template/spec").unwrap();
+    let init = spec["initContainers"].as_array_mut().unwrap();
+    init[0].as_object_mut().unwrap().remove("lifecycle");
+    init[0]["startupProbe"] = json!({"httpGet": {"path": "/livez", "port": 9250}});
+    init.insert(0, json!({"name": "savepointd-install", "image": "savepointd:0"}));
+    assert_eq!(done(&injected.documents, &options()).documents, now);
 }
 
 #[test]

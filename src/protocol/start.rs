@@ -482,11 +482,12 @@ impl Start {
     }
 
     fn based(&self, choice: &Choice) -> Based {
+        let base = base_of(choice);
         Based {
-            base: base_of(choice),
+            seen: unattributed(&self.situation(), base.as_ref()),
+            base,
             explicit: self.plan.explicit.as_deref().map(normalize),
             consumed: choice.consumed,
-            seen: unattributed(&self.situation()),
             reason: choice.reason.clone(),
         }
     }

@@ -6,6 +6,7 @@
 //! first was read: a second stop destroys the first (measured on Flink 1.20.5).
 
 mod messages;
+mod writing;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::id::{JobId, TriggerId};
 use super::outcome::StopOutcome;
 use super::point::{PointRef, normalize};
 use super::time::{Deadline, Moment};
+use writing::Writing;
 
 /// How long one request to Flink, to the store or to the record may take.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -38,17 +40,30 @@ const RETRY: Duration = Duration::from_millis(100);
 type Step = super::Step<Effect, Release>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum State {
     Look,
     Note(Attempt),
     Post(Attempt),
     Poll(Attempt),
-    Search { attempt: Attempt, reason: String, transient: bool },
-    Verify { attempt: Attempt, location: String },
-    FindCheckpoint { reason: String },
-    ReadEnd { job_id: JobId, state: JobState },
-    Record(Ending),
+    Search {
+        attempt: Attempt,
+        reason: String,
+        transient: bool,
+    },
+    Verify {
+        attempt: Attempt,
+        location: String,
+    },
+    FindCheckpoint {
+        reason: String,
+    },
+    ReadEnd {
+        job_id: JobId,
+        state: JobState,
+    },
+    Record(Writing),
+    /// The record can't be written now: the marker says it until then.
+    Mark(Writing),
     Settle(Release),
     Done(Release),
 }
@@ -101,6 +116,7 @@ impl Stop {
             | State::FindCheckpoint { .. }
             | State::ReadEnd { .. }
             | State::Record(_)
+            | State::Mark(_)
             | State::Settle(_)
             | State::Done(_) => None,
         }
@@ -115,6 +131,7 @@ impl Stop {
     /// What to do now.
     pub fn next(&mut self, now: Moment) -> Step {
         self.leave_what_is_hopeless(now);
+        self.leave_a_record_that_is_late(now);
         if let State::Done(release) = &self.state {
             return Step::Done(release.clone());
         }
@@ -133,7 +150,8 @@ impl Stop {
             State::Verify { location, .. } => Effect::Verify(location.clone()),
             State::FindCheckpoint { .. } => Effect::FindCheckpoint,
             State::ReadEnd { job_id, .. } => Effect::ReadEnd(*job_id),
-            State::Record(ending) => Effect::Record(ending.clone()),
+            State::Record(writing) => Effect::Record(writing.ending.clone()),
+            State::Mark(writing) => Effect::Mark(writing.ending.clone()),
             State::Done(release) => return Step::Done(release.clone()),
         };
         if matches!(effect, Effect::Post(_)) {
@@ -162,13 +180,11 @@ impl Stop {
                 self.search(now, attempt, reason.to_owned(), false);
             }
             State::Settle(release) => self.state = State::Done(release.clone()),
-            State::Record(ending) if now >= self.plan.deadline.record_until() => {
-                self.state = State::Done(self.release(ending, false));
-            }
             State::Search { .. }
             | State::Verify { .. }
             | State::FindCheckpoint { .. }
             | State::Record(_)
+            | State::Mark(_)
             | State::Done(_) => {}
         }
     }
@@ -176,8 +192,8 @@ impl Stop {
     /// When the present state is given up.
     fn limit(&self, now: Moment) -> Moment {
         let deadline = self.plan.deadline;
-        match self.state {
-            State::Record(_) => deadline.record_until(),
+        match &self.state {
+            State::Record(writing) | State::Mark(writing) => writing.limit(deadline),
             _ if now >= deadline.cutoff() => deadline.record_until(),
             State::Settle(_) => self.settle_until.min(deadline.cutoff()),
             _ => deadline.cutoff(),
@@ -185,15 +201,14 @@ impl Stop {
     }
 
     fn until(&self, now: Moment) -> Moment {
-        let slice = if now >= self.plan.deadline.cutoff() && !matches!(self.state, State::Record(_)) {
+        let slice = match &self.state {
+            State::Record(writing) => writing.slice(now, self.limit(now)),
+            State::Mark(_) => REQUEST,
             // Searching, finding and verifying together leave a part of the reserve to the record.
-            self.plan.deadline.reserve / 8
-        } else if matches!(self.state, State::Note(_)) {
-            NOTE
-        } else if matches!(self.state, State::Search { .. } | State::Verify { .. } | State::FindCheckpoint { .. }) {
-            LOOK
-        } else {
-            REQUEST
+            _ if now >= self.plan.deadline.cutoff() => self.plan.deadline.reserve / 8,
+            State::Note(_) => NOTE,
+            State::Search { .. } | State::Verify { .. } | State::FindCheckpoint { .. } => LOOK,
+            _ => REQUEST,
         };
         now.plus(slice).min(self.limit(now))
     }
@@ -237,7 +252,8 @@ impl Stop {
             },
             (State::FindCheckpoint { reason }, Event::Searched(search)) => self.found_checkpoint(reason, search, now),
             (State::ReadEnd { job_id, state }, Event::End(end)) => self.ended(job_id, state, end, now),
-            (State::Record(ending), Event::Recorded(reply)) => self.recorded(&ending, reply, now),
+            (State::Record(writing), Event::Recorded(reply)) => self.recorded(writing, reply, now),
+            (State::Mark(writing), Event::Marked(marked)) => self.marked(writing, marked, now),
             (State::Settle(release), Event::Jobs(reply)) => {
                 let settled = match reply {
                     JobsReply::Listed(jobs) => self.pick(&jobs).is_none_or(|job| job.state.is_terminal()),
@@ -351,7 +367,7 @@ impl Stop {
             Search::Nothing => (StopOutcome::Unchanged, reason, None),
             Search::Broken(why) | Search::Unreadable(why) => (StopOutcome::Nothing, format!("{reason}; {why}"), None),
         };
-        self.go(now, State::Record(Ending { outcome, reason, saved, took: None, end: None }));
+        self.write(now, Ending { outcome, reason, saved, took: None, end: None });
     }
 
     fn ended(&mut self, job_id: JobId, state: JobState, end: Option<End>, now: Moment) {
@@ -381,10 +397,7 @@ impl Stop {
             );
         }
         let reason = format!("the job had {} before the stop began", end.how.as_str());
-        self.go(
-            now,
-            State::Record(Ending { outcome: StopOutcome::Ended, reason, saved: None, took: None, end: Some(end) }),
-        );
+        self.write(now, Ending { outcome: StopOutcome::Ended, reason, saved: None, took: None, end: Some(end) });
     }
 
     fn save(&mut self, now: Moment, secured: Secured, attempt: Option<Attempt>, reason: &str) {
@@ -392,36 +405,7 @@ impl Stop {
         let reason = reason.to_owned() + &proof(&secured);
         let saved = Some((secured, attempt));
         let ending = Ending { outcome: StopOutcome::Savepoint, reason, saved, took, end: None };
-        self.go(now, State::Record(ending));
-    }
-
-    fn recorded(&mut self, ending: &Ending, reply: RecordReply, now: Moment) {
-        match reply {
-            RecordReply::Done => {
-                let release = self.release(ending, true);
-                self.settle_until = now.plus(SETTLE);
-                let settles = ending.outcome == StopOutcome::Savepoint && !self.gone;
-                self.go(now, if settles { State::Settle(release) } else { State::Done(release) });
-            }
-            RecordReply::Failed(_) => self.pause(now, RETRY, State::Record(ending.clone())),
-            RecordReply::Superseded(reason) => {
-                let mut release = self.release(ending, false);
-                release.outcome = StopOutcome::Superseded;
-                release.reason = reason;
-                self.go(now, State::Done(release));
-            }
-        }
-    }
-
-    fn release(&self, ending: &Ending, recorded: bool) -> Release {
-        Release {
-            outcome: ending.outcome,
-            reason: ending.reason.clone(),
-            point: ending.saved.as_ref().map(|(secured, _)| secured.point.clone()),
-            recorded,
-            kill: !self.plan.checkpoints_survive
-                && matches!(ending.outcome, StopOutcome::Checkpoint | StopOutcome::Nothing),
-        }
+        self.write(now, ending);
     }
 
     fn search(&mut self, now: Moment, attempt: Attempt, reason: String, transient: bool) {

@@ -1,10 +1,14 @@
 //! The marker: copies, in the cluster's savepoint folder, of the entries that must not be lost with the record.
 //!
-//! `<savepoint directory>/<cluster>/marker/cluster.json` says whose the folder is; `<epoch>-<fact>.json` beside it say
-//! what each epoch restored from and how its job ended. All are created once and never changed, and together they are
-//! enough to go on when the record is gone.
+//! `<savepoint directory>/<cluster>/marker/cluster.json` says whose the folder is; `<epoch>-<fact>.json` beside it say what each
+//! epoch restored from and how its job ended; and how it was stopped, where the record could not be told. All are created once and
+//! never changed, and together they are enough to go on when the record is gone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::sync::Mutex;
 
 use super::objects::{AT_ONCE, create, read};
 use super::{Append, Error};
@@ -18,13 +22,21 @@ const CLUSTER: &str = "cluster.json";
 #[derive(Debug, Clone)]
 pub struct Marker {
     folder: Place,
+    /// What was read, by its name. It never changes, and over years there are thousands: only new names are read.
+    known: Arc<Mutex<BTreeMap<String, Entry>>>,
 }
 
 impl Marker {
     /// The marker in this cluster's savepoint folder.
     #[must_use]
     pub fn of(cluster_folder: &Place) -> Self {
-        Self { folder: cluster_folder.join(FOLDER) }
+        Self { folder: cluster_folder.join(FOLDER), known: Arc::default() }
+    }
+
+    /// Whether it is the one in this folder.
+    #[must_use]
+    pub fn is_in(&self, cluster_folder: &Place) -> bool {
+        self.folder.url() == cluster_folder.join(FOLDER).url()
     }
 
     /// Reads it; none if it is proven absent.
@@ -36,10 +48,17 @@ impl Marker {
         names.retain(|name| name.strip_suffix(".json").is_some());
         // The cluster itself first, then epoch by epoch; within one the order makes no difference.
         names.sort_by_key(|name| (epoch(name), name.clone()));
-        // There are several for each epoch, for ever.
-        let places: Vec<_> = names.iter().map(|name| self.folder.join(name)).collect();
+        let mut known = self.known.lock().await;
+        // If anything has gone, this may be another marker in its place; whose it is is read every time.
+        if known.keys().any(|name| !names.contains(name)) {
+            known.clear();
+        }
+        let new: Vec<&String> = names.iter().filter(|name| *name == CLUSTER || !known.contains_key(*name)).collect();
+        let places: Vec<_> = new.iter().map(|name| self.folder.join(name)).collect();
         let reading = stream::iter(places.iter().map(read)).buffered(AT_ONCE);
         let entries: Vec<Entry> = reading.try_collect().await?;
+        known.extend(new.into_iter().cloned().zip(entries));
+        let entries: Vec<Entry> = names.iter().filter_map(|name| known.get(name).cloned()).collect();
         Ok((!entries.is_empty()).then_some(entries))
     }
 
@@ -48,7 +67,26 @@ impl Marker {
     /// # Errors
     /// If the store does not take it.
     pub async fn keep(&self, entry: &Entry) -> Result<(), Error> {
-        let Some(name) = name(entry) else { return Ok(()) };
+        match kind(&entry.fact) {
+            Some(kind) => self.put(entry, kind).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Copies what ends an epoch, while the record can't be told. An epoch comes to such an end once.
+    ///
+    /// # Errors
+    /// If the store does not take it.
+    pub async fn note(&self, entry: &Entry) -> Result<(), Error> {
+        match entry.fact {
+            Fact::Saved(_) => self.put(entry, "saved").await,
+            Fact::Stopped { .. } => self.put(entry, "stopped").await,
+            _ => self.keep(entry).await,
+        }
+    }
+
+    async fn put(&self, entry: &Entry, kind: &str) -> Result<(), Error> {
+        let name = if kind == CLUSTER { CLUSTER.to_owned() } else { format!("{}-{kind}.json", entry.epoch) };
         let place = self.folder.join(&name);
         if create(&place, entry).await? == Append::Conflict
             && matches!(entry.fact, Fact::Created { .. })
@@ -60,14 +98,15 @@ impl Marker {
     }
 }
 
-fn name(entry: &Entry) -> Option<String> {
-    let kind = match entry.fact {
-        Fact::Created { .. } => return Some(CLUSTER.to_owned()),
-        Fact::Claimed(_) => "claimed",
-        Fact::Based(_) => "based",
-        Fact::Progressed { .. } => "progressed",
-        Fact::Voided { .. } => "voided",
-        Fact::Ended(_) => "ended",
+/// The word in the name of what must not be lost with the record.
+fn kind(fact: &Fact) -> Option<&'static str> {
+    match fact {
+        Fact::Created { .. } => Some(CLUSTER),
+        Fact::Claimed(_) => Some("claimed"),
+        Fact::Based(_) => Some("based"),
+        Fact::Progressed { .. } => Some("progressed"),
+        Fact::Voided { .. } => Some("voided"),
+        Fact::Ended(_) => Some("ended"),
         Fact::Confirmed { .. }
         | Fact::Attempted(_)
         | Fact::Saved(_)
@@ -78,9 +117,8 @@ fn name(entry: &Entry) -> Option<String> {
         | Fact::HandoverAsked { .. }
         | Fact::Left
         | Fact::TakenOver
-        | Fact::Unknown => return None,
-    };
-    Some(format!("{}-{kind}.json", entry.epoch))
+        | Fact::Unknown => None,
+    }
 }
 
 fn epoch(name: &str) -> u64 {

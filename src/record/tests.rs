@@ -6,6 +6,7 @@ use super::marker::Marker;
 use super::*;
 use crate::protocol::entry::{Claim, Directories, End, EndKind};
 use crate::protocol::id::JobId;
+use crate::protocol::outcome::StopOutcome;
 use crate::storage::Storage;
 
 fn place() -> (TempDir, String) {
@@ -134,6 +135,37 @@ fn a_record_that_is_deleted_under_a_reader_is_read_as_gone() {
 }
 
 #[test]
+fn of_a_marker_only_what_is_new_is_read_again_and_one_in_its_place_whole() {
+    let (dir, url) = place();
+    run(async {
+        let folder = Storage::default().place(&url).unwrap();
+        let marker = Marker::of(&folder);
+        let created = || entry(1, Fact::Created { cluster: "orders".to_owned(), record_id: crate::random::id() });
+        let first = [created(), entry(1, claim()), entry(2, claim())];
+        for entry in &first {
+            marker.keep(entry).await.unwrap();
+        }
+        assert_eq!(marker.load().await.unwrap().unwrap(), first);
+
+        // Whoever read this again would say that it is damaged.
+        let files = dir.path().join("record/marker");
+        std::fs::write(files.join("1-claimed.json"), "not an entry").unwrap();
+        let third = entry(3, claim());
+        marker.keep(&third).await.unwrap();
+        assert_eq!(marker.load().await.unwrap().unwrap(), [first.as_slice(), &[third]].concat());
+        assert!(Marker::of(&folder).load().await.is_err());
+
+        std::fs::remove_dir_all(&files).unwrap();
+        assert_eq!(marker.load().await.unwrap(), None);
+        let other = [created(), entry(1, claim())];
+        for entry in &other {
+            marker.keep(entry).await.unwrap();
+        }
+        assert_eq!(marker.load().await.unwrap().unwrap(), other);
+    });
+}
+
+#[test]
 fn the_marker_keeps_what_must_not_be_lost_and_its_first_word_stays() {
     let (_dir, url) = place();
     run(async {
@@ -153,5 +185,12 @@ fn the_marker_keeps_what_must_not_be_lost_and_its_first_word_stays() {
         marker.keep(&entry(2, claim())).await.unwrap();
         marker.keep(&entry(2, Fact::Confirmed { job_id: JobId::derived("orders", 2), restored: None })).await.unwrap();
         assert_eq!(marker.load().await.unwrap().unwrap(), kept);
+
+        // Only while the record can't be told.
+        let stopped = entry(11, Fact::Stopped { outcome: StopOutcome::Ended, reason: "so".to_owned() });
+        marker.keep(&stopped).await.unwrap();
+        assert_eq!(marker.load().await.unwrap().unwrap(), kept);
+        marker.note(&stopped).await.unwrap();
+        assert_eq!(marker.load().await.unwrap().unwrap(), [kept.as_slice(), &[stopped]].concat());
     });
 }

@@ -58,7 +58,7 @@ pub(super) async fn finish(
     let hands = stop::Hands {
         flink,
         memory: None,
-        storage: Storage::new(finish.storage, std::env::vars()),
+        storage: Storage::here(finish.storage),
         epoch: finish.epoch,
         job_id: job_id.into(),
         target: finish.target,
@@ -69,7 +69,8 @@ pub(super) async fn finish(
         deadline,
     };
     // There is no record here, so nothing is in it.
-    let release = Release { recorded: false, ..stop::drive(Stop::begin(plan), hands, clock, |_| {}).await };
+    let (release, _) = stop::drive(Stop::begin(plan), hands, clock, |_| {}).await;
+    let release = Release { recorded: false, ..release };
     stop::log(&release);
     ReleaseOrder {
         kill: release.kill,

@@ -168,7 +168,8 @@ async fn read(
     while let Some(piece) = pieces.try_next().await? {
         if head.len() < HEAD {
             head.extend(piece.iter().take(HEAD - head.len()));
-            progress.borrow_mut().checkpoint_id = Head::parse(&head).ok().or_else(|| Head::of_newer(&head)).map(|head| head.checkpoint_id);
+            progress.borrow_mut().checkpoint_id =
+                Head::parse(&head).ok().or_else(|| Head::of_newer(&head)).map(|head| head.checkpoint_id);
         }
         progress.borrow_mut().read += piece.len() as u64;
         // A reader that has found damage wants no more.

@@ -11,6 +11,7 @@ on_each_flink!(
     a_task_manager_that_stays_is_exchanged_and_works_for_the_next_job_manager,
     no_task_of_a_killed_job_manager_works_beside_the_next_job,
     the_final_savepoint_succeeds_when_all_are_told_to_end_at_the_same_instant,
+    a_task_manager_that_is_told_to_end_alone_leaves_a_checkpoint_behind,
 );
 
 /// Flink's own heartbeat: without guards 40 to 50 s pass before a TaskManager notices anything, and it never ends by itself.
@@ -80,6 +81,29 @@ fn no_task_of_a_killed_job_manager_works_beside_the_next_job(version: &str) {
     assert_eq!(agent.find("stopped").unwrap()["outcome"], "savepoint", "{}", agent.text());
     cluster.assert_nothing_lost(&cluster.lives());
     cluster.assert_one_writer_at_a_time();
+}
+
+fn a_task_manager_that_is_told_to_end_alone_leaves_a_checkpoint_behind(version: &str) {
+    // No other checkpoint comes in the meantime.
+    let configuration = [FLINKS_OWN.as_slice(), &[("execution.checkpointing.interval", "1 h")]].concat();
+    let mut cluster = Cluster::with(version, &configuration);
+    cluster.settings = vec!["guard.checkpoint=1m".to_owned()];
+    let mut guard = cluster.guarded_task_manager();
+    let (process, _) = cluster.run_confirmed();
+    cluster.progress(200);
+    guard.signal(Signal::SIGTERM);
+    assert_eq!(guard.exit_code(STOP), 143, "{}", guard.text());
+    let taken = guard.find("a checkpoint was taken").unwrap_or_else(|| panic!("{}\n{}", guard.text(), process.text()));
+    let name = format!("chk/{}/chk-{}/_metadata", cluster.job_id(), taken["checkpoint_id"]);
+    assert!(cluster.dir.path().join(&name).exists(), "{name}");
+    let guard = cluster.guarded_task_manager();
+    eventually("the job goes on", START, || (cluster.lives().len() == 2).then_some(()));
+    cluster.progress(100);
+    cluster.stop(process);
+    drop(guard);
+    let lives = cluster.lives();
+    cluster.assert_nothing_lost(&lives);
+    assert!(lives[1].first > 1, "it began again from nothing: {lives:#?}");
 }
 
 fn the_final_savepoint_succeeds_when_all_are_told_to_end_at_the_same_instant(version: &str) {

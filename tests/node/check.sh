@@ -12,6 +12,7 @@ cd "$(dirname "$0")/../.."
 need go "Go 1.24 or newer, which builds Kubernetes"
 need apt-get "Debian or Ubuntu: container programs are taken from their packages"
 need dpkg-deb "Debian or Ubuntu: container programs are taken from their packages"
+need mvn "Maven, which fetches the definitions of other projects' resources (Debian: maven)"
 need perl "mmdebstrap, which makes the user land of the images, is written in it"
 for tool in ip:iproute2 nsenter:util-linux unshare:util-linux setpriv:util-linux flock:util-linux ps:procps curl:curl openssl:openssl; do
     need "${tool%:*}" "Debian: ${tool#*:}"

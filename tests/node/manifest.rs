@@ -8,6 +8,9 @@ pub const NAME: &str = "orders";
 /// RPC, blobs, REST, and the agent, which guards ask.
 const PORTS: [u16; 4] = [6123, 6124, 8081, 9250];
 
+/// Puts the binary where the Flink container finds it.
+const INSTALL: [&str; 3] = ["/bin/savepointd", "install", "/savepointd/bin"];
+
 /// What keeps the JobManager's pod running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Controller {
@@ -176,12 +179,15 @@ fn job_manager_pod(place: &Place, shape: &Shape) -> Value {
     main["readinessProbe"] = json!({ "httpGet": { "path": "/readyz", "port": 9250 }, "periodSeconds": 1 });
     let mounts = main["volumeMounts"].as_array_mut().unwrap();
     mounts.push(savepointd());
-    let (mut before, mut beside) = (vec![install()], vec![main]);
+    let (mut before, mut beside) = (Vec::new(), vec![main]);
     let mut agent = agent(place, shape);
     if shape.agent == Agent::Classic {
+        before.push(install());
         beside.push(agent);
     } else {
         agent["restartPolicy"] = json!("Always");
+        // The kubelet starts no other container before this is done.
+        agent["lifecycle"] = json!({ "postStart": { "exec": { "command": INSTALL } } });
         before.push(agent);
     }
     let volumes = json!([data(place), bin(), { "name": "control", "emptyDir": {} }, token()]);
@@ -283,7 +289,6 @@ fn agent(place: &Place, shape: &Shape) -> Value {
         "name": "agent", "image": "localhost/savepointd:test", "imagePullPolicy": "Never",
         "args": ["agent"], "env": env, "securityContext": restricted(),
         "ports": [{ "name": "admin", "containerPort": 9250 }],
-        "startupProbe": { "httpGet": { "path": "/livez", "port": 9250 }, "periodSeconds": 1, "failureThreshold": 30 },
         "livenessProbe": { "httpGet": { "path": "/livez", "port": 9250 }, "periodSeconds": 10, "failureThreshold": 6 },
         "volumeMounts": [
             { "name": "data", "mountPath": "/data" },

@@ -9,12 +9,15 @@ use serde_json::{Value, json};
 use super::support::process::binary;
 use super::{node, on_the_node};
 
-on_the_node!(every_overlay_is_taken_by_the_api_server, what_inject_makes_is_taken_by_the_api_server_and_stays_as_it_is,);
+on_the_node!(
+    every_overlay_and_component_is_taken_by_the_api_server_with_the_definitions_of_others,
+    what_inject_makes_is_taken_by_the_api_server_and_stays_as_it_is,
+);
 
 const OVERLAYS: [&str; 6] = ["deployment", "rolling-update", "statefulset", "job", "native", "operator"];
 const PLAIN: [&str; 4] = ["deployment", "rolling-update", "statefulset", "job"];
-/// Kinds of others, whose definitions this API server does not have.
-const FOREIGN: [&str; 2] = ["FlinkDeployment", "PodMonitor"];
+/// Components that no overlay has: `FOLDER/FILE`.
+const COMPONENTS: [&str; 2] = ["pod-monitor/pod-monitor", "network-policy/network-policy"];
 
 /// A namespace, gone at the end.
 struct Namespace(String);
@@ -34,11 +37,7 @@ impl Namespace {
         if !accounts.is_empty() {
             node::feed(&["apply", "--namespace", &self.0], &accounts);
         }
-        let others: Vec<Value> = others
-            .into_iter()
-            .filter(|object| !FOREIGN.iter().any(|kind| object["kind"] == *kind))
-            .map(named)
-            .collect();
+        let others: Vec<Value> = others.into_iter().map(named).collect();
         let said = node::feed(
             &["apply", "--server-side", "--dry-run=server", "--validate=strict", "--namespace", &self.0],
             &others,
@@ -84,10 +83,42 @@ fn inject(manifest: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn every_overlay_is_taken_by_the_api_server() {
+/// What other projects define, gone at the end.
+struct Definitions(Vec<String>);
+
+impl Definitions {
+    fn install() -> Self {
+        let files = node::definitions();
+        for file in &files {
+            // One of them is larger than what kubectl would note in an annotation.
+            node::kubectl(&["apply", "--server-side", "--filename", file]);
+        }
+        let installed = Self(files);
+        for file in &installed.0 {
+            node::kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "--filename", file]);
+        }
+        installed
+    }
+}
+
+impl Drop for Definitions {
+    fn drop(&mut self) {
+        for file in &self.0 {
+            node::kubectl(&["delete", "--wait=false", "--filename", file]);
+        }
+    }
+}
+
+fn every_overlay_and_component_is_taken_by_the_api_server_with_the_definitions_of_others() {
+    let _definitions = Definitions::install();
     for overlay in OVERLAYS {
         let namespace = Namespace::new(overlay);
         namespace.try_out(overlay, &objects(&kustomize(&format!("overlays/{overlay}"))));
+    }
+    let namespace = Namespace::new("components");
+    for component in COMPONENTS {
+        let path = format!("{}/k8s/components/{component}.yaml", env!("CARGO_MANIFEST_DIR"));
+        namespace.try_out(component, &objects(&std::fs::read_to_string(path).unwrap()));
     }
     let namespace = Namespace::new("templates");
     let folder = format!("{}/k8s/overlays/native", env!("CARGO_MANIFEST_DIR"));

@@ -39,6 +39,11 @@ fn bring_up() {
     checked(node(&["up", "--parent", &runner]).args(images.lines()));
 }
 
+/// The custom resource definitions of other projects, as files.
+pub fn definitions() -> Vec<String> {
+    checked(script("definitions.sh").stderr(Stdio::inherit())).lines().map(str::to_owned).collect()
+}
+
 fn script(name: &str) -> Command {
     Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node").join(name))
 }

@@ -14,6 +14,8 @@ struct State {
     said: u64,
     /// The answer to a look, if it is another one than what the streams say.
     seen_by_look: Option<Value>,
+    /// The answer to the request for a checkpoint; without one it never comes.
+    checkpointed: Option<Value>,
     requests: Vec<String>,
     streams: usize,
     closed: bool,
@@ -79,6 +81,11 @@ impl FakeAgent {
         locked(&self.state).seen_by_look = Some(tidings);
     }
 
+    /// What it answers to the request for a checkpoint.
+    pub fn will_checkpoint(&self, answer: Value) {
+        locked(&self.state).checkpointed = Some(answer);
+    }
+
     /// The paths of all requests, in order.
     pub fn requests(&self) -> Vec<String> {
         locked(&self.state).requests.clone()
@@ -102,9 +109,20 @@ fn serve(state: &Mutex<State>, mut stream: TcpStream) -> Option<()> {
     locked(state).requests.push(path.clone());
     if path == "/api/v1/look" {
         let now = locked(state);
-        let body = now.seen_by_look.as_ref().unwrap_or(&now.tidings).to_string();
-        let length = body.len();
-        return write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}").ok();
+        return answer_with(&mut stream, now.seen_by_look.as_ref().unwrap_or(&now.tidings));
+    }
+    if path == "/api/v1/checkpoint" {
+        loop {
+            let now = locked(state);
+            if let Some(answer) = &now.checkpointed {
+                return answer_with(&mut stream, answer);
+            }
+            if now.closed {
+                return None;
+            }
+            drop(now);
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
     stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").ok()?;
     stream.set_nonblocking(true).ok()?;
@@ -131,6 +149,12 @@ fn serve(state: &Mutex<State>, mut stream: TcpStream) -> Option<()> {
     }
     locked(state).streams -= 1;
     Some(())
+}
+
+fn answer_with(stream: &mut TcpStream, answer: &Value) -> Option<()> {
+    let body = answer.to_string();
+    let length = body.len();
+    write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}").ok()
 }
 
 fn requested(stream: &mut TcpStream) -> Option<String> {

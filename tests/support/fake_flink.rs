@@ -133,13 +133,8 @@ impl FakeFlink {
     pub fn checkpoint(&self) -> String {
         let mut state = self.shared.lively();
         let job = state.job.as_mut().expect("no job runs");
-        let number = job.take_number();
-        job.completed = Some(number);
-        let folder = self.shared.checkpoints.join(&job.id);
-        // Flink keeps one, and a retained one is complete before the former goes.
-        write_point(&folder.join(format!("chk-{number}")), number);
-        let _ = fs::remove_dir_all(folder.join(format!("chk-{}", number - 1)));
-        url(&folder.join(format!("chk-{number}")))
+        let number = job.checkpoint(&self.shared.checkpoints);
+        url(&self.shared.checkpoints.join(&job.id).join(format!("chk-{number}")))
     }
 
     /// The job comes to an end of its own.
@@ -230,6 +225,16 @@ impl Job {
     fn take_number(&mut self) -> u64 {
         self.next += 1;
         self.next - 1
+    }
+
+    fn checkpoint(&mut self, checkpoints: &Path) -> u64 {
+        let number = self.take_number();
+        self.completed = Some(number);
+        let folder = checkpoints.join(&self.id);
+        // Flink keeps one, and a retained one is complete before the former goes.
+        write_point(&folder.join(format!("chk-{number}")), number);
+        let _ = fs::remove_dir_all(folder.join(format!("chk-{}", number - 1)));
+        number
     }
 
     /// A job that a savepoint has stopped is finished, and its checkpoints are gone (measured on Flink 1.20.5).
@@ -325,6 +330,14 @@ impl Shared {
                 Some(operation) => (200, operation.clone()),
                 None => (404, json!({ "errors": [format!("There is no savepoint operation with triggerId={id}")] })),
             },
+            (Call::TakeCheckpoint, _) => {
+                let id = trigger_id(&request.body);
+                let number = job.checkpoint(&self.checkpoints);
+                let operation = json!({ "checkpointId": number, "failureCause": null });
+                job.operations.insert(id.clone(), json!({ "status": { "id": "COMPLETED" }, "operation": operation }));
+                (202, json!({ "request-id": id }))
+            }
+            (Call::PollCheckpoint, [.., id]) => (200, job.operations.get(*id).cloned().unwrap_or_default()),
             (Call::Checkpoints, _) => (200, job.statistics()),
             (Call::CheckpointConfig, _) => {
                 let kept = json!({ "enabled": true, "delete_on_cancellation": deletes });

@@ -151,6 +151,9 @@ impl Cluster {
     pub fn guarded_task_manager(&self) -> Process {
         let mut command = Command::new(binary());
         self.environment(command.args(["guard", "--set", &format!("guard.agent=127.0.0.1:{}", self.admin)]));
+        for setting in self.settings.iter().filter(|setting| setting.starts_with("guard.")) {
+            command.args(["--set", setting]);
+        }
         command.arg("--").arg(self.home.join("bin/taskmanager.sh")).arg("start-foreground");
         let log = std::fs::File::options().create(true).append(true).open(self.path("log/taskmanager.out")).unwrap();
         Process::start(command.stdout(log))

@@ -224,6 +224,40 @@ fn without_a_stop_it_leaves_and_says_why() {
 }
 
 #[test]
+fn without_a_stop_it_stays_until_the_checkpoint_that_it_asked_for_is_taken() {
+    let agent = FakeAgent::start();
+    let guarded = Guarded::working(&agent, &[DEBUG, "guard.settle=100ms", "guard.checkpoint=1h", "stop.grace=2h"], &[]);
+    guarded.process.signal(Signal::SIGTERM);
+    let asked = || agent.requests().contains(&"/api/v1/checkpoint".to_owned()).then_some(());
+    eventually("the request for a checkpoint", LONG, asked);
+    assert_eq!(guarded.world.heard(), [] as [&str; 0]);
+    agent.will_checkpoint(serde_json::json!({ "checkpoint_id": 7 }));
+    let guarded = guarded.ends(143);
+    assert_eq!(guarded.process.logged("a checkpoint was taken", LONG)["checkpoint_id"], 7);
+    assert_eq!(
+        (guarded.world.heard(), guarded.said(ENDING).as_str()),
+        (vec!["TERM".to_owned()], "no stop is under way")
+    );
+}
+
+#[test]
+fn a_checkpoint_that_fails_or_does_not_come_does_not_hold_it() {
+    let settings = [DEBUG, "guard.settle=100ms", "guard.checkpoint=300ms"];
+    let agent = FakeAgent::start();
+    let guarded = Guarded::working(&agent, &settings, &[]);
+    guarded.process.signal(Signal::SIGTERM);
+    let guarded = guarded.ends(143);
+    assert_eq!(guarded.said(ENDING), "no stop is under way, and the checkpoint has not come in time");
+
+    let agent = FakeAgent::start();
+    agent.will_checkpoint(serde_json::json!({ "checkpoint_id": null, "reason": "it is off here" }));
+    let guarded = Guarded::working(&agent, &[DEBUG, "guard.settle=100ms", "guard.checkpoint=1h"], &[]);
+    guarded.process.signal(Signal::SIGTERM);
+    let guarded = guarded.ends(143);
+    assert_eq!(guarded.said("no checkpoint was taken"), "it is off here");
+}
+
+#[test]
 fn a_stop_that_never_ends_does_not_hold_it_past_its_deadline() {
     let agent = FakeAgent::start();
     let settings = [DEBUG, "stop.grace=3s", "stop.reserve=1s"];

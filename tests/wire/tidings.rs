@@ -94,6 +94,52 @@ fn a_guard_hears_an_epoch_from_its_claim_to_its_release() {
     assert_eq!((&look["epoch"], &look["phase"]), (&1.into(), &"released".into()));
 }
 
+/// What a guard is answered that asks for a checkpoint.
+fn asks_for_a_checkpoint(port: u16) -> Value {
+    let (status, body) = http::request("POST", port, "/api/v1/checkpoint", "").unwrap();
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+#[test]
+fn a_checkpoint_is_taken_at_a_guards_word_where_that_is_allowed() {
+    let world = World::new();
+    let mut command = world.command(&[]);
+    let agent = Process::start(
+        command.arg("agent").args(["--set", "guard.checkpoint=30s"]).env("SAVEPOINTD_SOCKET", world.socket(1)),
+    );
+    let address = agent.logged("agent is up", LONG)["admin"].as_str().unwrap().to_owned();
+    let port = address.rsplit(':').next().unwrap().parse().unwrap();
+    assert_eq!(asks_for_a_checkpoint(port)["reason"], "no JobManager runs here");
+    let mut process = world.run(&apart());
+    agent.logged("the restore is confirmed", LONG);
+    let answer = asks_for_a_checkpoint(port);
+    assert!(answer["checkpoint_id"].is_u64(), "{answer}");
+    // Older than 1.17.
+    world.flink.fault(Call::TakeCheckpoint, &Fault::Answer(404, "application/json", r#"{"errors":["Not found."]}"#), 1);
+    let answer = asks_for_a_checkpoint(port);
+    assert!(answer["checkpoint_id"].is_null() && answer["reason"].as_str().unwrap().contains("Not found."), "{answer}");
+
+    // One that is killed now goes on from there.
+    kill_hard(&mut process);
+    let _process = world.run_again(&apart());
+    world.started_times(2);
+    assert!(world.told().is_some_and(|told| told.contains("/chk-")), "{:?}", world.told());
+}
+
+#[test]
+fn a_checkpoint_is_refused_to_guards_unless_it_is_allowed() {
+    let world = World::new();
+    let (agent, port) = agent(&world);
+    let mut process = world.run(&apart());
+    agent.logged("the restore is confirmed", LONG);
+    let answer = asks_for_a_checkpoint(port);
+    assert!(answer["reason"].as_str().unwrap().contains("SAVEPOINTD_GUARD__CHECKPOINT"), "{answer}");
+    assert_eq!(world.flink.count(Call::TakeCheckpoint), 0);
+    process.signal(Signal::SIGTERM);
+    assert_eq!(process.exit_code(LONG), 143);
+}
+
 #[test]
 fn a_stop_shows_a_sign_of_life_to_guards_every_second() {
     let world = World::new();

@@ -5,6 +5,7 @@ use super::*;
 
 const TERMS: Terms = Terms {
     settle: Duration::from_secs(2),
+    checkpoint: None,
     grace: Duration::from_secs(30),
     reserve: Duration::from_secs(3),
     renews: true,
@@ -34,6 +35,7 @@ fn kinds(effects: &[Effect]) -> Vec<&'static str> {
         Effect::Kill(_) => "kill",
         Effect::HangUp => "hang up",
         Effect::Look => "look",
+        Effect::Checkpoint => "checkpoint",
         Effect::Exit => "exit",
     };
     effects.iter().map(kind).collect()
@@ -237,6 +239,61 @@ fn told_to_end_without_a_stop_it_leaves_after_the_settle_time() {
     assert_eq!(guard.on(Event::ChildEnded), ["exit"]);
 }
 
+/// Works for epoch 1, and asks for a checkpoint before it leaves.
+fn insured() -> Guard {
+    let mut guard = Guard::working(1);
+    guard.duty.terms.checkpoint = Some(Duration::from_secs(10));
+    guard
+}
+
+#[test]
+fn told_to_end_without_a_stop_it_asks_for_a_checkpoint_and_leaves_when_that_is_answered() {
+    let mut guard = insured();
+    guard.on(Event::ToldToEnd);
+    assert_eq!(guard.hears(1, Phase::Running), NOTHING);
+    assert_eq!(guard.wakes(), (2_000, vec!["checkpoint"]), "first it is seen whether a stop begins");
+    assert_eq!(guard.after(500).hears(1, Phase::Running), NOTHING, "once is enough");
+    assert_eq!(guard.on(Event::Checkpointed), ["terminate"]);
+    assert_eq!(guard.on(Event::ChildEnded), ["exit"]);
+}
+
+#[test]
+fn a_checkpoint_that_does_not_come_is_waited_for_no_longer_than_it_may_take() {
+    let mut guard = insured();
+    guard.on(Event::ToldToEnd);
+    assert_eq!(guard.wakes(), (2_000, vec!["checkpoint"]));
+    assert_eq!(guard.on(Event::Lost), NOTHING);
+    assert_eq!(guard.wakes(), (10_000, vec!["terminate"]));
+    // Nor longer than the guard itself may take.
+    let mut guard = insured();
+    guard.duty.terms.checkpoint = Some(Duration::from_secs(3_600));
+    guard.on(Event::ToldToEnd);
+    guard.wakes();
+    assert_eq!(guard.wakes(), (25_000, vec!["terminate"]));
+}
+
+#[test]
+fn a_stop_that_begins_while_a_checkpoint_is_awaited_is_what_counts() {
+    let mut guard = insured();
+    guard.on(Event::ToldToEnd);
+    guard.wakes();
+    assert_eq!(guard.hears(1, Phase::Stopping), NOTHING);
+    assert_eq!(guard.on(Event::Checkpointed), NOTHING);
+    assert_eq!(guard.after(20_000).on(Event::Tick), NOTHING);
+    assert_eq!(guard.hears(1, Phase::Released), ["terminate"]);
+}
+
+#[test]
+fn where_no_task_runs_or_nobody_could_be_asked_there_is_no_checkpoint() {
+    let mut deaf = insured();
+    deaf.on(Event::Lost);
+    deaf.on(Event::ToldToEnd);
+    assert_eq!(deaf.wakes(), (2_000, vec!["terminate"]));
+    let mut released = insured();
+    released.hears(1, Phase::Released);
+    assert_eq!(released.on(Event::ToldToEnd), ["look", "terminate"]);
+}
+
 #[test]
 fn told_to_end_without_tasks_it_leaves_at_once() {
     let mut waiting = guard();
@@ -312,6 +369,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Lost),
         1 => Just(Event::JobManagerSeen),
         1 => Just(Event::ToldToEnd),
+        1 => Just(Event::Checkpointed),
         3 => Just(Event::ChildEnded),
         2 => Just(Event::Tick),
     ]
@@ -321,8 +379,12 @@ proptest! {
     /// Whatever is heard in whatever order: there is one child at a time, a signal goes to one that lives, and a guard that
     /// is told to end starts none.
     #[test]
-    fn a_guard_never_starts_two_children_nor_one_after_the_signal(events in vec((any_event(), 0..4_000_u64), 1..60)) {
+    fn a_guard_never_starts_two_children_nor_one_after_the_signal(
+        events in vec((any_event(), 0..4_000_u64), 1..60),
+        insured in any::<bool>(),
+    ) {
         let mut guard = guard();
+        guard.duty.terms.checkpoint = insured.then_some(Duration::from_secs(10));
         let mut alive = true;
         let mut told = false;
         for (event, pause) in events {
@@ -354,8 +416,9 @@ proptest! {
     /// Whatever was heard before, and whether or not anything is heard any more: the child of a guard that is told to end
     /// has its signal when the deadline is there.
     #[test]
-    fn a_guard_that_is_told_to_end_does_so(events in vec(any_event(), 0..40)) {
+    fn a_guard_that_is_told_to_end_does_so(events in vec(any_event(), 0..40), insured in any::<bool>()) {
         let mut guard = guard();
+        guard.duty.terms.checkpoint = insured.then_some(Duration::from_secs(10));
         for event in events {
             if event != Event::ChildEnded {
                 guard.on(event);

@@ -263,15 +263,19 @@ pub(super) fn attribute(situation: &Situation, found: &Found, checkpoint_id: u64
     found.epoch.or_else(recorded).or_else(by_job).or_else(by_absence)
 }
 
-/// Savepoints in Flink's default directory that might be this cluster's but whose epoch nothing tells.
+/// Savepoints in Flink's default directory that might be this cluster's but whose epoch nothing tells; those whose number alone
+/// tells that they are not of an epoch that begins with this base are left out, or the list would only grow.
 #[must_use]
-pub fn unattributed(situation: &Situation) -> Vec<String> {
+pub fn unattributed(situation: &Situation, base: Option<&PointRef>) -> Vec<String> {
+    let after = base.and_then(|base| base.checkpoint_id);
     // The job id that this start uses; derived ones share their first digits.
     let prefix = situation.fixed_job_id.unwrap_or_else(|| JobId::derived(&situation.cluster, 0)).prefix();
     situation
         .found
         .iter()
         .filter(|found| found.epoch.is_none() && found.job_prefix.as_deref() == Some(&prefix))
+        // Without a number yet it may come to have any.
+        .filter(|found| found.checkpoint_id().is_none_or(|id| Some(id) > after))
         .map(|found| found.path.clone())
         .collect()
 }

@@ -1,6 +1,7 @@
 //! Fixtures for the choice: a cluster's past is told epoch by epoch, and read the way a start reads it.
 
 mod properties;
+mod seen;
 mod situations;
 
 use super::*;
@@ -210,7 +211,12 @@ fn start(number: u64, past: Vec<Past>) -> Case {
         }
         found.extend(past.found);
     }
-    let policy = Policy { fresh_without_history: true, previous_if_broken: false, trust_unverifiable: false, max_state_age: None };
+    let policy = Policy {
+        fresh_without_history: true,
+        previous_if_broken: false,
+        trust_unverifiable: false,
+        max_state_age: None,
+    };
     Case {
         situation: Situation {
             cluster: CLUSTER.into(),

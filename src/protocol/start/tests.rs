@@ -43,7 +43,12 @@ fn plan(who: u8) -> Plan {
         directories,
         explicit: None,
         job_ids: JobIds::Derived,
-        policy: Policy { fresh_without_history: true, previous_if_broken: false, trust_unverifiable: false, max_state_age: None },
+        policy: Policy {
+            fresh_without_history: true,
+            previous_if_broken: false,
+            trust_unverifiable: false,
+            max_state_age: None,
+        },
         now: Timestamp::UNIX_EPOCH,
         new_record_id: Id::from_bytes([0xe0 | who; 16]),
         only_plan: false,

@@ -36,7 +36,6 @@ pub struct Plan {
 }
 
 /// What a stop asks for.
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// List the jobs. Answer: [`Event::Jobs`].
@@ -57,6 +56,8 @@ pub enum Effect {
     ReadEnd(JobId),
     /// Write the end of this stop. Answer: [`Event::Recorded`].
     Record(Ending),
+    /// Note it in the marker, as the record can't be written now. Answer: [`Event::Marked`].
+    Mark(Ending),
 }
 
 /// What came of an [`Effect`], or what happened besides.
@@ -76,6 +77,8 @@ pub enum Event {
     End(Option<End>),
     /// What the record said.
     Recorded(RecordReply),
+    /// Whether the marker has it, durably.
+    Marked(bool),
     /// The JobManager's process has ended.
     JobManagerGone,
 }
@@ -221,6 +224,8 @@ pub struct Release {
     pub point: Option<PointRef>,
     /// Whether the record says so too.
     pub recorded: bool,
+    /// Why it does not, where the marker says it in its place.
+    pub late: Option<String>,
     /// Whether the JobManager must get SIGKILL: an ordinary end would delete the checkpoint that counts.
     pub kill: bool,
 }

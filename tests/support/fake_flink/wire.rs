@@ -17,6 +17,10 @@ pub enum Call {
     Poll,
     Checkpoints,
     CheckpointConfig,
+    /// A checkpoint on demand is asked for.
+    TakeCheckpoint,
+    /// What came of it.
+    PollCheckpoint,
     Cancel,
     Other,
 }
@@ -127,6 +131,8 @@ fn call(method: &str, path: &str) -> Call {
         ("GET", path) if path.contains("/savepoints/") => Call::Poll,
         ("GET", path) if path.ends_with("/checkpoints") => Call::Checkpoints,
         ("GET", path) if path.ends_with("/checkpoints/config") => Call::CheckpointConfig,
+        ("POST", path) if path.ends_with("/checkpoints") => Call::TakeCheckpoint,
+        ("GET", path) if path.contains("/checkpoints/") => Call::PollCheckpoint,
         ("PATCH", _) => Call::Cancel,
         _ => Call::Other,
     }

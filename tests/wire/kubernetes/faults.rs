@@ -160,6 +160,48 @@ fn a_stop_without_an_api_server_saves_ends_in_time_and_is_found_by_the_next_star
     });
 }
 
+/// An epoch in this pod whose stop finds no API server, and far more time than it needs; gives its savepoint.
+fn stopped_without_an_api_server(world: &World, pod: &Pod, fault: &Fault) -> String {
+    // Whoever waits for the record until the reserve waits longer than the test does.
+    let mut process = world.up(&pod.how().grace("10m", "3s"));
+    world.flink.checkpoint();
+    eventually("the first checkpoint is noted", LONG, || world.recorded(1, "progressed"));
+    world.api().fault(&Call::any(), fault, usize::MAX);
+    let (code, _) = terminate(&mut process, LONG);
+    assert_eq!(code, 143, "{}", process.text());
+    let stopped = process.logged("stopped", LONG);
+    assert_eq!((&stopped["outcome"], &stopped["recorded"]), (&"savepoint".into(), &false.into()), "{stopped}");
+    process.logged("the record is late: the marker says the outcome, and the next start reads it there", LONG);
+    assert_eq!(["saved", "stopped"].map(|what| said(world, 1, what)), [0, 0]);
+    world.api().heal();
+    stopped["point"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_savepoint_that_is_durable_does_not_wait_for_the_api_server_until_the_deadline() {
+    each(&[Fault::Code(500), Fault::Code(403), Fault::Reset, Fault::Hang], |fault| {
+        let world = World::in_kubernetes();
+        let savepoint = stopped_without_an_api_server(&world, &Pod::new(&world, "orders-1"), fault);
+        // The marker tells that the epoch is over: nobody has to wait until the pod is gone.
+        let next = Pod::new(&world, "orders-2");
+        let process = world.up(&next.how());
+        assert_eq!(world.told(), Some(savepoint));
+        world.stopped_with_savepoint(process);
+    });
+}
+
+#[test]
+fn a_savepoint_that_only_the_marker_told_of_and_that_is_gone_is_missed() {
+    let world = World::in_kubernetes();
+    let pod = Pod::new(&world, "orders-1");
+    let savepoint = stopped_without_an_api_server(&world, &pod, &Fault::Code(500));
+    pod.ends(&world);
+    std::fs::remove_dir_all(savepoint.strip_prefix("file://").unwrap()).unwrap();
+    // The checkpoint before it is there and whole: without the marker's word it would be restored, in silence.
+    let reason = world.next("refuse");
+    assert!(reason.contains(&savepoint), "{reason}");
+}
+
 #[test]
 fn an_api_server_that_asks_for_patience_gets_it() {
     let world = World::in_kubernetes();

@@ -279,10 +279,10 @@ fn a_savepoint_in_flinks_default_directory_is_the_epochs_that_had_not_seen_it() 
 fn savepoints_whose_epoch_nothing_tells_are_remembered_under_the_job_id_that_is_used() {
     let fixed = Id::from_bytes([0xcd; 16]);
     let case = after(vec![epoch(1).fresh().manual_savepoint(9)]);
-    assert_eq!(unattributed(&case.situation), [manual_path(9)]);
+    assert_eq!(unattributed(&case.situation, None), [manual_path(9)]);
     let case = after(vec![epoch(1).under(fixed).fresh().manual_savepoint(9)])
         .change(|situation| situation.fixed_job_id = Some(fixed));
-    assert_eq!(unattributed(&case.situation), [manual_path(9)]);
+    assert_eq!(unattributed(&case.situation, None), [manual_path(9)]);
 }
 
 #[test]

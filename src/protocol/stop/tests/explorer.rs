@@ -27,6 +27,7 @@ struct Seen {
     evidence: bool,
     asked: bool,
     recorded: bool,
+    marked: bool,
     superseded: bool,
     gone: bool,
     shortened: Option<Moment>,
@@ -61,9 +62,10 @@ fn key(node: &Node) -> Key {
         State::Verify { attempt, .. } => (5, Some(attempt.trigger_id), false, None),
         State::FindCheckpoint { .. } => (6, None, false, None),
         State::ReadEnd { .. } => (7, None, false, None),
-        State::Record(ending) => (8, None, ending.saved.is_some(), Some(ending.outcome)),
-        State::Settle(release) => (9, None, release.recorded, Some(release.outcome)),
-        State::Done(release) => (10, None, release.recorded, Some(release.outcome)),
+        State::Record(writing) => (8, None, writing.ending.saved.is_some(), Some(writing.ending.outcome)),
+        State::Mark(writing) => (9, None, writing.ending.saved.is_some(), Some(writing.ending.outcome)),
+        State::Settle(release) => (10, None, release.recorded, Some(release.outcome)),
+        State::Done(release) => (11, None, release.recorded, Some(release.outcome)),
     };
     // Only while it waits for Flink does it matter when the request was made.
     let posted = stop.posted.filter(|_| state.0 < 5);
@@ -76,6 +78,9 @@ fn key(node: &Node) -> Key {
         flags: (stop.ran, stop.gone),
         seen: seen.clone(),
     };
+    if let State::Record(writing) | State::Mark(writing) = &stop.state {
+        key.times[3] = writing.limit(deadline);
+    }
     // Once it is only about the record, what led there makes no difference.
     if state.0 >= 8 {
         (key.times[2], key.attempts, key.flags.0) = (START, 0, false);
@@ -132,6 +137,7 @@ fn replies(effect: &Effect) -> Vec<Event> {
             end(EndKind::Finished, None),
             end(EndKind::Failed, None),
         ],
+        Effect::Mark(_) => vec![Event::Marked(true), Event::Marked(false)],
         Effect::Record(_) => vec![
             Event::Recorded(RecordReply::Done),
             Event::Recorded(RecordReply::Failed(String::new())),
@@ -166,6 +172,11 @@ fn check_effect(seen: &mut Seen, stop: &Stop, effect: &Effect) {
             assert_eq!(saves, ending.saved.is_some());
             assert!(ending.outcome != StopOutcome::Unchanged || (!stop.ran && seen.noted.is_none()));
         }
+        Effect::Mark(ending) => {
+            // What may be followed by another outcome of the same epoch must not stand there for ever.
+            assert!(matches!(ending.outcome, StopOutcome::Savepoint | StopOutcome::Ended), "{ending:?}");
+            assert!(!seen.marked, "noted twice");
+        }
         Effect::Search | Effect::ReadJobs | Effect::ReadEnd(_) => {}
     }
 }
@@ -192,6 +203,7 @@ fn observe(seen: &mut Seen, effect: &Effect, event: &Event) {
             seen.evidence = point.path == savepoint() && seen.noted.is_some();
         }
         (_, Event::Recorded(RecordReply::Done)) => seen.recorded = true,
+        (_, Event::Marked(true)) => seen.marked = true,
         (_, Event::Recorded(RecordReply::Superseded(_))) => seen.superseded = true,
         _ => {}
     }
@@ -203,8 +215,11 @@ fn check_release(node: &Node, release: &Release) {
     // Exact: whoever keeps each effect's `until` is released when the time for the record is over, or before.
     let latest = deadline.record_until().max(seen.shortened.unwrap_or(START));
     assert!(*now <= latest, "released at {now:?}, after {latest:?}");
-    assert!(seen.recorded || seen.superseded || *now >= deadline.record_until(), "released before it was recorded");
+    let durable = seen.recorded || seen.superseded || seen.marked;
+    assert!(durable || *now >= deadline.record_until(), "released before it was durable");
     assert_eq!(release.recorded, seen.recorded);
+    let late = seen.marked && !seen.recorded && !seen.superseded;
+    assert!(release.outcome == StopOutcome::Superseded || release.late.is_some() == late, "{release:?}");
     assert_eq!(release.outcome == StopOutcome::Superseded, seen.superseded);
     assert!(!release.kill || !stop.plan.checkpoints_survive);
     if release.outcome == StopOutcome::Savepoint {
@@ -228,6 +243,7 @@ fn explore(plan: Plan, shorten: Option<Deadline>, detours: u8) -> Explored {
         evidence: false,
         asked: false,
         recorded: false,
+        marked: false,
         superseded: false,
         gone: false,
         shortened: None,
