@@ -21,8 +21,8 @@ use sha2::{Digest, Sha256};
 pub use error::{Error, Problem};
 use reader::Reader;
 pub use schema::{
-    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnNoState, OnUnverifiable, RecordKind, RecordUrl, Recovery,
-    SavepointFormat, directory_url,
+    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnNoState, OnUnverifiable, RecordKind,
+    RecordUrl, Recovery, SavepointFormat, directory_url,
 };
 
 /// The variable that names the configuration file where no flag does.

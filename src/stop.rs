@@ -169,7 +169,9 @@ impl Hands {
             }
             Effect::Verify(location) => Event::Searched(storage::look(&self.storage, location, Some(until)).await),
             Effect::FindCheckpoint => Event::Searched(match self.job_id.get() {
-                Some(job_id) => storage::newest_checkpoint(&self.storage, &self.checkpoints, job_id, self.above, until).await,
+                Some(job_id) => {
+                    storage::newest_checkpoint(&self.storage, &self.checkpoints, job_id, self.above, until).await
+                }
                 // No job was ever seen.
                 None => Search::Nothing,
             }),

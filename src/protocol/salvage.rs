@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn a_second_savepoint_of_an_epoch_is_no_final_one() {
-        let other = Saved { point: PointRef { path: "s3://other".into(), checkpoint_id: None, epoch: None }, ..known() };
+        let other =
+            Saved { point: PointRef { path: "s3://other".into(), checkpoint_id: None, epoch: None }, ..known() };
         let (_, saved) = salvaged(&[ran(), Fact::Saved(other)], Some(3), &secured()).unwrap();
         assert_eq!(saved.kind, Kind::Manual);
     }

@@ -75,7 +75,7 @@ pub(super) fn sentence(damages: &[Damage]) -> String {
     let mut text = damages.iter().take(FEW).map(ToString::to_string).collect::<Vec<_>>().join("; ");
     if let Some(more) = damages.len().checked_sub(FEW).filter(|more| *more > 0) {
         let files = if more == 1 { "file" } else { "files" };
-        text += &format!("; and {more} more {files}");
+        text = format!("{text}; and {more} more {files}");
     }
     text
 }
@@ -107,10 +107,7 @@ mod tests {
     fn of_many_damages_the_first_are_named_and_the_rest_counted() {
         let one = |n: u32| Damage { path: format!("s3://{n}"), what: Wrong::Missing };
         let all: Vec<_> = (1..=5).map(one).collect();
-        assert_eq!(
-            sentence(&all),
-            "s3://1 is missing; s3://2 is missing; s3://3 is missing; and 2 more files"
-        );
+        assert_eq!(sentence(&all), "s3://1 is missing; s3://2 is missing; s3://3 is missing; and 2 more files");
         assert_eq!(sentence(&all[..3]), "s3://1 is missing; s3://2 is missing; s3://3 is missing");
         assert!(sentence(&all[..4]).ends_with("; and 1 more file"));
     }
