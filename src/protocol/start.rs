@@ -22,7 +22,7 @@ use super::time::Moment;
 /// How long one look at record or storage may take.
 const REQUEST: Duration = Duration::from_secs(20);
 /// How long a point may take to be verified, as long as storage answers.
-const VERIFY: Duration = Duration::from_mins(10);
+const VERIFY: Duration = Duration::from_secs(600);
 /// How often a start that others overtake tries again by itself.
 const TRIES: u32 = 10;
 

@@ -8,25 +8,22 @@ mod requests;
 mod wanted;
 
 use std::cell::RefCell;
-use std::io;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use hyper::body::Bytes;
 use jiff::Timestamp;
-use tokio::sync::mpsc;
 
 pub use damage::{Damage, Wrong};
 use requests::{PAGE, goes_on, lists};
 use wanted::{Files, Length, Wanted};
 
+use super::pull::pull;
 use super::{Error, Place, Storage};
 use crate::flink::metadata::{self, HEAD, Head, Metadata, ReadError};
 use crate::report;
 
 /// So many requests are under way at once.
 const AT_ONCE: usize = 16;
-/// So many pieces of `_metadata` wait for its reader.
-const AHEAD: usize = 4;
 
 /// What is known of a point. While it is being verified, what is known so far.
 #[derive(Debug, Default)]
@@ -148,57 +145,30 @@ async fn absent(point: &Place, progress: &RefCell<Report>) -> Result<Verdict, Er
     Ok(Verdict::Absent)
 }
 
-/// Reads `_metadata` beside the runtime: it may be large, and taking it apart is work.
+/// Reads `_metadata` to its end.
 async fn read(
     file: &Place,
     own: &str,
     progress: &RefCell<Report>,
 ) -> Result<(Result<Metadata, ReadError>, Wanted), Error> {
     count_request(progress);
-    let mut pieces = file.open().await?;
-    let (sender, receiver) = mpsc::channel(AHEAD);
-    let own = own.to_owned();
-    let reading = tokio::task::spawn_blocking(move || {
-        let mut wanted = Wanted::default();
-        let mut input = Pieces { receiver, current: Bytes::new() };
-        let read = metadata::read(&mut input, &mut |file| wanted.add(&own, file));
-        (read, wanted)
-    });
     let mut head = Vec::with_capacity(HEAD);
-    while let Some(piece) = pieces.try_next().await? {
+    let seen = |piece: &Bytes| {
+        let mut report = progress.borrow_mut();
+        report.read += piece.len() as u64;
         if head.len() < HEAD {
             head.extend(piece.iter().take(HEAD - head.len()));
-            progress.borrow_mut().checkpoint_id =
-                Head::parse(&head).ok().or_else(|| Head::of_newer(&head)).map(|head| head.checkpoint_id);
+            let head = Head::parse(&head).ok().or_else(|| Head::of_newer(&head));
+            report.checkpoint_id = head.map(|head| head.checkpoint_id);
         }
-        progress.borrow_mut().read += piece.len() as u64;
-        // A reader that has found damage wants no more.
-        if sender.send(piece).await.is_err() {
-            break;
-        }
-    }
-    drop(sender);
-    Ok(reading.await.unwrap_or_else(|error| (Err(ReadError::Io(io::Error::other(error))), Wanted::default())))
-}
-
-/// What arrives from the store, as the reader wants it.
-struct Pieces {
-    receiver: mpsc::Receiver<Bytes>,
-    current: Bytes,
-}
-
-impl io::Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(piece) => self.current = piece,
-                None => return Ok(0),
-            }
-        }
-        let read = self.current.as_ref().read(buffer)?;
-        drop(self.current.split_to(read));
-        Ok(read)
-    }
+    };
+    let own = own.to_owned();
+    let read = pull(file, seen, move |input| {
+        let mut wanted = Wanted::default();
+        let read = metadata::read(input, &mut |file| wanted.add(&own, file));
+        (read, wanted)
+    });
+    Ok(read.await?.unwrap_or_else(|error| (Err(ReadError::Io(error)), Wanted::default())))
 }
 
 /// Finds the files, and notes what is wrong with them.

@@ -75,7 +75,7 @@ pub(super) fn sentence(damages: &[Damage]) -> String {
     let mut text = damages.iter().take(FEW).map(ToString::to_string).collect::<Vec<_>>().join("; ");
     if let Some(more) = damages.len().checked_sub(FEW).filter(|more| *more > 0) {
         let files = if more == 1 { "file" } else { "files" };
-        text += &format!("; and {more} more {files}");
+        text = format!("{text}; and {more} more {files}");
     }
     text
 }

@@ -1,5 +1,7 @@
 //! Points in a real directory, damaged in every way.
 
+mod real;
+
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
