@@ -62,7 +62,7 @@ async fn contents(options: Options, path: &str) -> Result<Contents, (String, Exi
         error => (report::chain(&error), Exit::Refused),
     };
     let file = Storage::new(options).place(path).map_err(failed)?.join("_metadata");
-    let read = pull(&file, |_| (), |pieces| Contents::read(pieces)).await.map_err(failed)?;
+    let read = pull(&file, |_| (), Contents::read).await.map_err(failed)?;
     read.map_err(ReadError::Io).flatten().map_err(|error| {
         let exit = match &error {
             ReadError::Io(_) => Exit::Later,
