@@ -66,7 +66,7 @@ async fn ask(request: Request, config: &Config) -> anyhow::Result<Answer> {
     match http::call(&config.control_socket, "POST", "/v1/ask", &request).await {
         Err(http::Error::Connect { .. } | http::Error::Connection(_)) => {
             let kubernetes = Kubernetes::of(config);
-            let storage = Storage::new(config.storage.clone());
+            let storage = Storage::new(config.storage.clone(), std::env::vars());
             let record = Record::open(&config.record, &storage, kubernetes.as_ref())?;
             Ok(people::answer(request, &record, &storage, config, kubernetes.as_ref()).await)
         }

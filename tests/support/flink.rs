@@ -49,6 +49,10 @@ pub struct Cluster {
     pub job_options: Vec<String>,
     /// `--set` values.
     pub settings: Vec<String>,
+    /// Environment of every process.
+    pub variables: Vec<(String, String)>,
+    /// Where the record is, if not in the directory.
+    pub record_url: Option<String>,
 }
 
 impl Cluster {
@@ -117,6 +121,8 @@ impl Cluster {
             flink_options: Vec::new(),
             job_options: Vec::new(),
             settings: Vec::new(),
+            variables: Vec::new(),
+            record_url: None,
         }
     }
 
@@ -128,6 +134,7 @@ impl Cluster {
         for (key, name) in [("FLINK_CONF_DIR", "conf"), ("FLINK_LOG_DIR", "log"), ("FLINK_PID_DIR", "tmp")] {
             command.env(key, self.path(name));
         }
+        command.envs(self.variables.iter().cloned());
     }
 
     /// Starts the TaskManager, in place of one that was killed.
@@ -176,7 +183,7 @@ impl Cluster {
 
     /// The record's URL.
     pub fn record(&self) -> String {
-        format!("file://{}", self.path("record"))
+        self.record_url.clone().unwrap_or_else(|| format!("file://{}", self.path("record")))
     }
 
     /// `savepointd run --agent` before the JobManager.
