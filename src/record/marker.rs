@@ -71,6 +71,7 @@ fn name(entry: &Entry) -> Option<String> {
         Fact::Voided { .. } => "voided",
         Fact::Ended(_) => "ended",
         Fact::Confirmed { .. }
+        | Fact::RestoreFailed(_)
         | Fact::Attempted(_)
         | Fact::Saved(_)
         | Fact::Stopped { .. }
