@@ -20,8 +20,8 @@ use sha2::{Digest, Sha256};
 pub use error::{Error, Problem};
 use reader::Reader;
 pub use schema::{
-    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnNoState, RecordKind, RecordUrl, Recovery,
-    SavepointFormat, directory_url,
+    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnNoState, RecordKind, RecordUrl,
+    Recovery, SavepointFormat, directory_url,
 };
 
 /// The variable that names the configuration file where no flag does.
@@ -140,6 +140,10 @@ pub struct Restore {
     pub on_no_state: OnNoState,
     /// What to do when the newest point is missing or not whole.
     pub on_broken: OnBroken,
+    /// What to do when Flink could not restore the newest point.
+    pub on_failed: OnFailed,
+    /// How often in a row Flink may fail to restore a point before that is done.
+    pub attempts: u32,
     /// State older than this is refused; `None` sets no limit.
     pub max_state_age: Option<Duration>,
     /// Lets Flink drop state that the program has no operator for.
@@ -264,6 +268,8 @@ impl Config {
         let checkpoints = reader.optional("checkpoint.directory", directory_url);
         let on_no_state = reader.get("restore.on_no_state", OnNoState::parse);
         let on_broken = reader.get("restore.on_broken", OnBroken::parse);
+        let on_failed = reader.get("restore.on_failed", OnFailed::parse);
+        let attempts = reader.get("restore.attempts", schema::attempts);
         let max_state_age =
             reader.get("restore.max_state_age", |text| schema::unless_off(text, schema::positive_duration));
         let allow_non_restored_state = reader.get("restore.allow_non_restored_state", schema::boolean);
@@ -288,6 +294,8 @@ impl Config {
             restore: Restore {
                 on_no_state: on_no_state?,
                 on_broken: on_broken?,
+                on_failed: on_failed?,
+                attempts: attempts?,
                 max_state_age: max_state_age?,
                 allow_non_restored_state: allow_non_restored_state?,
             },

@@ -68,6 +68,8 @@ pub struct Start {
     epoch: u64,
     found: Vec<Found>,
     broken: BTreeMap<String, String>,
+    /// Storage was listed, and a choice made.
+    chosen: bool,
     /// The newest epoch's holder was looked at, and is in nobody's way.
     passed: bool,
     /// Nobody else was promised the next epoch.
@@ -87,6 +89,7 @@ impl Start {
             epoch: 0,
             found: Vec::new(),
             broken: BTreeMap::new(),
+            chosen: false,
             passed: false,
             no_heir: false,
         }
@@ -190,7 +193,7 @@ impl Start {
         let entries = marker.iter().flatten().chain(record.iter().flatten());
         self.history = History::read(entries);
         if self.plan.only_plan {
-            self.epoch = u64::MAX;
+            self.epoch = self.history.highest_epoch() + 1;
             self.state = State::List;
             return;
         }
@@ -366,14 +369,23 @@ impl Start {
         let highest =
             found.iter().filter_map(|found| found.epoch.or_else(|| found.job_id?.epoch_of(&self.plan.cluster)));
         let highest = highest.max().unwrap_or(0);
-        if highest >= self.epoch && self.tries < TRIES {
+        if self.plan.only_plan {
+            self.epoch = self.epoch.max(highest + 1);
+        } else if highest >= self.epoch && self.tries < TRIES {
             // Somebody whose claim is lost used this number: another one, so that no folder holds two histories.
             self.epoch = highest + 1;
             self.state = State::Claim;
             return self.count_try();
         }
         self.found = found;
+        self.chosen = true;
         self.choose();
+    }
+
+    /// What the choice rests on, once there was one.
+    #[must_use]
+    pub fn chosen_from(&self) -> Option<Situation> {
+        self.chosen.then(|| self.situation())
     }
 
     fn situation(&self) -> Situation {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::{Config, Handover, JobIdPolicy, OnBroken, OnNoState};
+use crate::config::{Config, Handover, JobIdPolicy, OnBroken, OnFailed, OnNoState};
 use crate::flink::setup::{Mode, Setup};
 use crate::protocol::choose::Policy;
 use crate::protocol::entry::{Directories, Holder};
@@ -29,6 +29,9 @@ pub fn of(
             fresh_without_history: config.restore.on_no_state == OnNoState::Fresh,
             previous_if_broken: config.restore.on_broken == OnBroken::Previous,
             max_state_age: config.restore.max_state_age.and_then(|age| SignedDuration::try_from(age).ok()),
+            previous_if_failed: config.restore.on_failed == OnFailed::Previous,
+            attempts: config.restore.attempts,
+            allow_non_restored_state: config.restore.allow_non_restored_state,
         },
         now: Timestamp::now(),
         new_record_id: random::id(),
