@@ -89,6 +89,9 @@ pub struct Row {
     pub base: Option<String>,
     /// Whether Flink confirmed that.
     pub confirmed: bool,
+    /// Why Flink could not restore that.
+    #[serde(default)]
+    pub restore_failed: Option<String>,
     /// How the epoch's stop ended.
     pub outcome: Option<StopOutcome>,
     /// How its job ended by itself.
@@ -192,6 +195,7 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             duration_ms: None,
             base: based.base.as_ref().map(|base| base.path.clone()),
             confirmed: epoch.confirmed,
+            restore_failed: epoch.restore_failed.as_ref().map(|failed| failed.reason.clone()),
             outcome: epoch.stopped.as_ref().map(|(outcome, ..)| *outcome),
             ended: epoch.ended.as_ref().map(|end| end.how),
         };

@@ -31,12 +31,19 @@ pub struct Policy {
     pub previous_if_broken: bool,
     /// Older state than this is refused.
     pub max_state_age: Option<SignedDuration>,
-    /// An older point may be used if Flink could not restore the newest.
-    pub previous_if_failed: bool,
-    /// How often in a row Flink may fail to restore a point before something else is done.
-    pub attempts: u32,
+    /// What is done about a point that Flink could not restore.
+    pub if_failed: IfFailed,
     /// Flink may leave out state that the program has no operator for.
     pub allow_non_restored_state: bool,
+}
+
+/// What is done about a point that Flink could not restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IfFailed {
+    /// So many starts in a row may fail to restore it.
+    pub attempts: u32,
+    /// Then an older point may be used.
+    pub previous: bool,
 }
 
 /// Everything that the choice rests on.
@@ -230,9 +237,9 @@ fn go_on(situation: &Situation, points: &Points, number: u64, epoch: &Epoch) -> 
             };
         };
         match points.trouble(situation, &point.path) {
-            None => match points.failed(situation, &point.path) {
+            None => match points::failed(situation, &point.path) {
                 None => return chosen(situation, point, number, passed_over),
-                Some(why) if situation.policy.previous_if_failed => {
+                Some(why) if situation.policy.if_failed.previous => {
                     let why = format!("{}: {why}", point.path);
                     passed_over.get_or_insert(PassedOver { why, key: "restore.on_failed" });
                 }

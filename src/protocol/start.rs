@@ -66,10 +66,9 @@ pub struct Start {
     /// The record has no first entry yet.
     new_record: bool,
     epoch: u64,
-    found: Vec<Found>,
+    /// What storage holds, once it was listed.
+    found: Option<Vec<Found>>,
     broken: BTreeMap<String, String>,
-    /// Storage was listed, and a choice made.
-    chosen: bool,
     /// The newest epoch's holder was looked at, and is in nobody's way.
     passed: bool,
     /// Nobody else was promised the next epoch.
@@ -87,9 +86,8 @@ impl Start {
             history: History::default(),
             new_record: false,
             epoch: 0,
-            found: Vec::new(),
+            found: None,
             broken: BTreeMap::new(),
-            chosen: false,
             passed: false,
             no_heir: false,
         }
@@ -377,15 +375,14 @@ impl Start {
             self.state = State::Claim;
             return self.count_try();
         }
-        self.found = found;
-        self.chosen = true;
+        self.found = Some(found);
         self.choose();
     }
 
     /// What the choice rests on, once there was one.
     #[must_use]
     pub fn chosen_from(&self) -> Option<Situation> {
-        self.chosen.then(|| self.situation())
+        self.found.as_ref().map(|_| self.situation())
     }
 
     fn situation(&self) -> Situation {
@@ -393,7 +390,7 @@ impl Start {
             cluster: self.plan.cluster.clone(),
             epoch: self.epoch,
             history: self.history.clone(),
-            found: self.found.clone(),
+            found: self.found.clone().unwrap_or_default(),
             explicit: self.plan.explicit.clone(),
             fixed_job_id: if let JobIds::Fixed(job_id) = self.plan.job_ids { Some(job_id) } else { None },
             policy: self.plan.policy,

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{Config, Handover, JobIdPolicy, OnBroken, OnFailed, OnNoState};
 use crate::flink::setup::{Mode, Setup};
-use crate::protocol::choose::Policy;
+use crate::protocol::choose::{IfFailed, Policy};
 use crate::protocol::entry::{Directories, Holder};
 use crate::protocol::point::normalize;
 use crate::protocol::start::{JobIds, Plan};
@@ -29,8 +29,10 @@ pub fn of(
             fresh_without_history: config.restore.on_no_state == OnNoState::Fresh,
             previous_if_broken: config.restore.on_broken == OnBroken::Previous,
             max_state_age: config.restore.max_state_age.and_then(|age| SignedDuration::try_from(age).ok()),
-            previous_if_failed: config.restore.on_failed == OnFailed::Previous,
-            attempts: config.restore.attempts,
+            if_failed: IfFailed {
+                attempts: config.restore.attempts,
+                previous: config.restore.on_failed == OnFailed::Previous,
+            },
             allow_non_restored_state: config.restore.allow_non_restored_state,
         },
         now: Timestamp::now(),

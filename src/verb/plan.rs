@@ -28,15 +28,13 @@ pub(super) fn print(plan: &Plan, output: Output) -> anyhow::Result<Exit> {
 
 fn table(plan: &Plan) -> String {
     let path = plan.path.as_deref().map(|path| format!(" {path}")).unwrap_or_default();
-    let mut text = format!("{}{path}\n{}", plan.decision, wrapped(&plan.reason, 2));
-    if !plan.candidates.is_empty() {
-        text += "\n";
-    }
-    for candidate in &plan.candidates {
+    let decision = format!("{}{path}\n{}", plan.decision, wrapped(&plan.reason, 2));
+    let blank = if plan.candidates.is_empty() { "" } else { "\n" };
+    let candidates = plan.candidates.iter().map(|candidate| {
         let mark = if candidate.chosen { '*' } else { ' ' };
-        text += &format!("{mark} {}\n{}", candidate.point.path, wrapped(&candidate.reason, 4));
-    }
-    text
+        format!("{mark} {}\n{}", candidate.point.path, wrapped(&candidate.reason, 4))
+    });
+    [decision, blank.to_owned()].into_iter().chain(candidates).collect()
 }
 
 /// The words in lines of at most [`WIDTH`] characters; a longer word has a line of its own.
@@ -46,7 +44,7 @@ fn wrapped(text: &str, indent: usize) -> String {
     for word in text.split_whitespace() {
         let width = |line: &String| line.chars().count() + 1 + word.chars().count();
         match lines.last_mut().filter(|line| width(line) <= WIDTH) {
-            Some(line) => *line += &format!(" {word}"),
+            Some(line) => line.extend([" ", word]),
             None => lines.push(format!("{blank}{word}")),
         }
     }

@@ -34,6 +34,10 @@ fn fails(world: &World, how: &How, epoch: u64) {
     let failed = world.recorded(epoch, "restore_failed").unwrap();
     assert!(failed["fact"]["reason"].as_str().unwrap().contains("Cannot map"), "{failed}");
     assert!(world.recorded(epoch, "ended").is_none(), "a job that never ran has not ended");
+    let newest = world.newest();
+    assert_eq!((&newest["epoch"], &newest["path"]), (&epoch.into(), &Value::Null), "{newest}");
+    assert!(newest["restore_failed"].as_str().unwrap().contains("Cannot map"), "{newest}");
+    assert!(world.verb(&["history"]).out.contains("unrestored"));
 }
 
 #[test]
@@ -150,7 +154,7 @@ fn a_plan_that_was_saved_is_made_again_without_record_and_storage() {
 
     // What a newer savepointd adds is passed over; what it means by a newer form nobody here can tell.
     plan["situation"]["weather"] = "fine".into();
-    plan["situation"]["policy"]["attempts"] = 2.into();
+    plan["situation"]["policy"]["if_failed"]["attempts"] = 2.into();
     fs::write(&file, plan.to_string()).unwrap();
     let other: Value = serde_json::from_str(&world.verb(&["plan", "--replay", &file, "--output", "json"]).out).unwrap();
     assert_eq!(other["path"], second.as_str(), "{other:#}");

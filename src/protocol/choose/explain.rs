@@ -1,7 +1,7 @@
 //! Why each point is the one, or is not: for people, who have to agree or to say otherwise.
 
 use super::super::point::PointRef;
-use super::points::{Points, Step};
+use super::points::{Points, Step, failed};
 use super::{Candidate, Choice, Decision, Situation};
 
 /// Every point that was looked at, newest first.
@@ -69,8 +69,8 @@ impl View<'_> {
     /// Why a point is not the one.
     fn of(&self, point: &PointRef) -> String {
         let place = self.line.iter().position(|one| one.path == point.path);
-        let failed = || self.points.failed(self.situation, &point.path).filter(|_| place.is_some());
-        if let Some(why) = self.points.trouble(self.situation, &point.path).or_else(failed) {
+        let given_up = || failed(self.situation, &point.path).filter(|_| place.is_some());
+        if let Some(why) = self.points.trouble(self.situation, &point.path).or_else(given_up) {
             return why;
         }
         let number = number(point);

@@ -155,18 +155,6 @@ impl Points {
         self.damaged.iter().find(|damaged| damaged.path == path).map(|damaged| damaged.why.clone())
     }
 
-    /// Why a point is not tried again; none if Flink never failed to restore it, or not often enough.
-    pub(super) fn failed(&self, situation: &Situation, path: &str) -> Option<String> {
-        let policy = &situation.policy;
-        let failures = situation.history.failures(path, situation.epoch, policy.allow_non_restored_state);
-        let (epoch, last) = failures.first()?;
-        let times = failures.len();
-        (times >= policy.attempts as usize).then(|| {
-            let starts = if times == 1 { "one start".to_owned() } else { format!("{times} starts in a row") };
-            format!("Flink could not restore it in {starts}, the last time in epoch {epoch}: {}", last.reason)
-        })
-    }
-
     pub(super) fn by_path(&self, situation: &Situation, path: &str, why: &str) -> Choice {
         let path = normalize(path);
         if let Some(trouble) = self.trouble(situation, &path) {
@@ -192,6 +180,18 @@ impl Points {
         let mut attributed = whole.chain(damaged).filter_map(|(path, epoch)| Some((path, epoch?)));
         attributed.find(|(_, epoch)| *epoch > known && !situation.history.is_void(*epoch))
     }
+}
+
+/// Why a point is not tried again; none if Flink never failed to restore it, or not often enough.
+pub(super) fn failed(situation: &Situation, path: &str) -> Option<String> {
+    let policy = &situation.policy;
+    let failures = situation.history.failures(path, situation.epoch, policy.allow_non_restored_state);
+    let (epoch, last) = failures.first()?;
+    let times = failures.len();
+    (times >= policy.if_failed.attempts as usize).then(|| {
+        let starts = if times == 1 { "one start".to_owned() } else { format!("{times} starts in a row") };
+        format!("Flink could not restore it in {starts}, the last time in epoch {epoch}: {}", last.reason)
+    })
 }
 
 pub(super) fn completed(situation: &Situation, path: &str) -> Option<Timestamp> {

@@ -242,8 +242,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
         fresh_without_history: true,
         previous_if_broken: false,
         max_state_age: None,
-        previous_if_failed: false,
-        attempts: 3,
+        if_failed: IfFailed { attempts: 3, previous: false },
         allow_non_restored_state: false,
     };
     Case {
@@ -286,7 +285,7 @@ impl Case {
     }
 
     fn previous_if_failed(self) -> Self {
-        self.change(|situation| situation.policy.previous_if_failed = true)
+        self.change(|situation| situation.policy.if_failed.previous = true)
     }
 
     /// A closer look at this point showed that it can't be used.

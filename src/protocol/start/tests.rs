@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::*;
-use crate::protocol::choose::Policy;
+use crate::protocol::choose::{IfFailed, Policy};
 use crate::protocol::entry::{Directories, RestoreFailed, VERSION};
 use crate::protocol::failure::FailureClass;
 use crate::protocol::id::Id;
@@ -48,8 +48,7 @@ fn plan(who: u8) -> Plan {
             fresh_without_history: true,
             previous_if_broken: false,
             max_state_age: None,
-            previous_if_failed: true,
-            attempts: 3,
+            if_failed: IfFailed { attempts: 3, previous: true },
             allow_non_restored_state: false,
         },
         now: Timestamp::UNIX_EPOCH,

@@ -26,7 +26,7 @@ fn a_point_that_could_not_be_restored_is_tried_again_until_the_attempts_are_used
         "restore.on_failed = \"previous\"",
     ]);
     assert!(about(&choice, &newest).contains("could not restore it in 3 starts in a row"));
-    let once = after(tried(failed(2..=2))).change(|situation| situation.policy.attempts = 1);
+    let once = after(tried(failed(2..=2))).change(|situation| situation.policy.if_failed.attempts = 1);
     once.refuses(&["in one start"]);
 }
 
@@ -83,13 +83,18 @@ fn a_pin_or_a_new_restore_path_begins_the_count_anew() {
     let past = || tried(failed(2..=4));
     after(past()).pinned(&newest).restores(&newest, &["pinned"]);
     after(past()).given(&newest).restores(&newest, &["new since the last start"]);
-    let with_pin = |past: Past| if past.number == 5 { past.by_pin() } else { past };
-    let with_path = |past: Past| past.given(&newest);
-    let asked: [(&dyn Fn(Past) -> Past, Option<String>); 2] = [(&with_pin, None), (&with_path, Some(newest.clone()))];
-    for (asked, explicit) in asked {
+    for explicit in [None, Some(newest.clone())] {
         let again = |until: u64| {
             let mut past = past();
-            past.extend((5..=until).map(|number| asked(epoch(number).restored_from(1, 5)).failed()));
+            past.extend((5..=until).map(|number| {
+                let past = epoch(number).restored_from(1, 5);
+                let past = match &explicit {
+                    Some(path) => past.given(path),
+                    None if number == 5 => past.by_pin(),
+                    None => past,
+                };
+                past.failed()
+            }));
             after(past).change(|situation| situation.explicit.clone_from(&explicit))
         };
         again(6).restores(&newest, &["newest point"]);

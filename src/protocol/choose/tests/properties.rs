@@ -248,8 +248,7 @@ fn tell(story: &Story) -> Truth {
     let past: Vec<Past> = jobs.into_iter().map(|job| job.past).chain(unbased).collect();
     let mut case = start(story.lives.len() as u64 + 1, past);
     case.situation.policy.previous_if_broken = story.previous;
-    case.situation.policy.previous_if_failed = story.previous_if_failed;
-    case.situation.policy.attempts = story.attempts;
+    case.situation.policy.if_failed = IfFailed { attempts: story.attempts, previous: story.previous_if_failed };
     let eligible: Vec<&Made> = made.iter().filter(|made| !made.of_void).collect();
     case = match &story.request {
         Request::Fresh => case.allowed_fresh(),
@@ -299,7 +298,7 @@ impl Truth {
 
     /// Whether Flink could not restore this point as often as may be.
     fn is_given_up(&self, made: &Made) -> bool {
-        let attempts = self.case.situation.policy.attempts;
+        let attempts = self.case.situation.policy.if_failed.attempts;
         made.fate != Fate::Damaged && self.failures.get(&made.point.path).is_some_and(|count| *count >= attempts)
     }
 }

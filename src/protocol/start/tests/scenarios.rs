@@ -216,7 +216,7 @@ fn a_point_that_flink_fails_to_restore_is_given_up_across_starts() {
     let mut world = lived();
     let halting = |who| {
         let plan = plan(who);
-        Plan { policy: Policy { previous_if_failed: false, ..plan.policy }, ..plan }
+        Plan { policy: Policy { if_failed: IfFailed { attempts: 3, previous: false }, ..plan.policy }, ..plan }
     };
     let newest = path(2, 5);
     for who in 3..=5 {
@@ -241,10 +241,10 @@ fn a_point_that_flink_fails_to_restore_is_given_up_across_starts() {
 
 #[test]
 fn what_only_is_planned_can_be_chosen_again_from_what_it_rested_on() {
-    let world = lived();
+    let mut world = lived();
     let mut planned = Process::new(Plan { only_plan: true, ..plan(3) });
     assert_eq!(planned.start.chosen_from(), None);
-    let Verdict::Go(go) = planned.finish(&mut world.clone()) else { panic!("{:?}", planned.start) };
+    let Verdict::Go(go) = planned.finish(&mut world) else { panic!("{:?}", planned.start) };
     let situation = planned.start.chosen_from().unwrap();
     let text = serde_json::to_string(&situation).unwrap();
     let read: Situation = serde_json::from_str(&text).unwrap();
