@@ -14,8 +14,9 @@ Configuration, later ones win: defaults, one TOML file (--config or SAVEPOINTD_C
 environment (SAVEPOINTD_SECTION__KEY), flags (--set section.key=value).
 
 Exit codes: 0 done; 1 the job failed for good; 64 wrong usage; 65 the job ran from something else
-than the chosen point; 71 the system refused; 75 try again later; 77 refused on purpose; 78 wrong
-configuration; 143 ended by SIGTERM. Otherwise run and guard give the entrypoint's own code.";
+than the chosen point, or Flink could not restore that; 71 the system refused; 75 try again later;
+77 refused on purpose; 78 wrong configuration; 143 ended by SIGTERM. Otherwise run and guard give the
+entrypoint's own code.";
 
 /// Keeps Flink state through whatever Kubernetes does to a pod.
 #[derive(Debug, Parser)]
@@ -147,6 +148,9 @@ pub enum Verb {
         /// How to answer
         #[arg(long, value_enum, default_value = "table")]
         output: Output,
+        /// Make a plan again that `plan --output json` printed: offline, from what it rested on
+        #[arg(long, value_name = "FILE", conflicts_with = "command")]
+        replay: Option<PathBuf>,
         /// The entrypoint, if Flink's own configuration is to be read before the first start
         #[arg(last = true, value_name = "CMD")]
         command: Vec<String>,

@@ -21,8 +21,8 @@ use sha2::{Digest, Sha256};
 pub use error::{Error, Problem};
 use reader::Reader;
 pub use schema::{
-    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnNoState, OnUnverifiable, RecordKind,
-    RecordUrl, Recovery, SavepointFormat, directory_url,
+    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnNoState, OnUnverifiable,
+    RecordKind, RecordUrl, Recovery, SavepointFormat, directory_url,
 };
 
 /// The variable that names the configuration file where no flag does.
@@ -150,6 +150,10 @@ pub struct Restore {
     pub on_broken: OnBroken,
     /// What to do with a point that can't be verified: of a Flink that this build does not know, or where it may not look.
     pub on_unverifiable: OnUnverifiable,
+    /// What to do when Flink could not restore the newest point.
+    pub on_failed: OnFailed,
+    /// How often in a row Flink may fail to restore a point before that is done.
+    pub attempts: u32,
     /// State older than this is refused; `None` sets no limit.
     pub max_state_age: Option<Duration>,
     /// Lets Flink drop state that the program has no operator for.
@@ -275,6 +279,8 @@ impl Config {
         let on_no_state = reader.get("restore.on_no_state", OnNoState::parse);
         let on_broken = reader.get("restore.on_broken", OnBroken::parse);
         let on_unverifiable = reader.get("restore.on_unverifiable", OnUnverifiable::parse);
+        let on_failed = reader.get("restore.on_failed", OnFailed::parse);
+        let attempts = reader.get("restore.attempts", schema::attempts);
         let max_state_age =
             reader.get("restore.max_state_age", |text| schema::unless_off(text, schema::positive_duration));
         let allow_non_restored_state = reader.get("restore.allow_non_restored_state", schema::boolean);
@@ -302,6 +308,8 @@ impl Config {
                 on_no_state: on_no_state?,
                 on_broken: on_broken?,
                 on_unverifiable: on_unverifiable?,
+                on_failed: on_failed?,
+                attempts: attempts?,
                 max_state_age: max_state_age?,
                 allow_non_restored_state: allow_non_restored_state?,
             },

@@ -139,8 +139,16 @@ impl Flink {
     /// # Errors
     /// If Flink does not answer, or with something else.
     pub async fn failure(&self, job_id: JobId) -> Result<Option<String>, Error> {
+        Ok(self.failures(job_id).await?.first().and_then(|newest| wire::root_cause(newest)))
+    }
+
+    /// The job's failures, newest first, as Java stack traces. Flink serves them from a cache that is up to 3 s old.
+    ///
+    /// # Errors
+    /// If Flink does not answer, or with something else.
+    pub async fn failures(&self, job_id: JobId) -> Result<Vec<String>, Error> {
         let exceptions: wire::Exceptions = self.get(&format!("/jobs/{job_id}/exceptions")).await?;
-        Ok(exceptions.root())
+        Ok(exceptions.stack_traces())
     }
 
     /// Cancels a job without a savepoint.

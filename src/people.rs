@@ -1,6 +1,7 @@
 //! What people ask: history, plan, pin, unpin, fresh. Answered by the agent over its control socket, or, where no agent
 //! runs, by the verb itself on the record.
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ use crate::cluster;
 use crate::config::{Config, OnUnverifiable};
 use crate::flink::setup::Setup;
 use crate::kubernetes::Kubernetes;
-use crate::protocol::choose::Candidate;
+use crate::protocol::choose::{Candidate, Choice, Decision, Situation, choose};
 use crate::protocol::entry::{Directories, EndKind, Fact};
 use crate::protocol::history::History;
 use crate::protocol::id::{Id, JobId};
@@ -95,6 +96,9 @@ pub struct Row {
     pub base: Option<String>,
     /// Whether Flink confirmed that.
     pub confirmed: bool,
+    /// Why Flink could not restore that.
+    #[serde(default)]
+    pub restore_failed: Option<String>,
     /// How the epoch's stop ended.
     pub outcome: Option<StopOutcome>,
     /// How its job ended by itself.
@@ -112,6 +116,43 @@ pub struct Plan {
     pub reason: String,
     /// Everything that was looked at.
     pub candidates: Vec<Candidate>,
+    /// The version of the situation's form.
+    pub version: u32,
+    /// What the choice rests on; none if there was none, as the record is not to be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub situation: Option<Box<Situation>>,
+}
+
+/// The version of the form in which this build gives a situation.
+pub const SITUATION: u32 = 1;
+
+/// What was saved of a plan, to be made again.
+#[derive(Debug, Deserialize)]
+struct Saved {
+    version: u32,
+    situation: Situation,
+}
+
+/// Makes a saved plan again, from what it rested on alone.
+///
+/// # Errors
+/// If the text is no plan with a situation that this build can read.
+pub fn replay(text: &str) -> anyhow::Result<Plan> {
+    #[derive(Deserialize)]
+    struct Form {
+        version: u32,
+    }
+    let what = "expected what `savepointd plan --output json` has printed, with the situation that the plan rests on";
+    let Form { version } = serde_json::from_str(text).context(what)?;
+    anyhow::ensure!(
+        version <= SITUATION,
+        "the situation has form {version}, and this build reads forms up to {SITUATION}: use the savepointd that saved it, or a newer one"
+    );
+    let Saved { version, situation } = serde_json::from_str(text).context(what)?;
+    let Choice { decision, reason, candidates, .. } = choose(&situation);
+    let path = if let Decision::Restore(point) = &decision { Some(point.path.clone()) } else { None };
+    let (decision, situation) = (decision.as_str().to_owned(), Some(Box::new(situation)));
+    Ok(Plan { decision, path, reason, candidates, version, situation })
 }
 
 /// Answers a request on the record itself.
@@ -169,6 +210,7 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             salvaged: false,
             base: based.base.as_ref().map(|base| base.path.clone()),
             confirmed: epoch.confirmed,
+            restore_failed: epoch.restore_failed.as_ref().map(|failed| failed.reason.clone()),
             outcome: epoch.stopped.as_ref().map(|(outcome, ..)| *outcome),
             ended: epoch.ended.as_ref().map(|end| end.how),
         };
@@ -276,14 +318,18 @@ async fn plan(
         kubernetes: None,
         own: None,
     };
-    Ok(match start::drive(Start::begin(plan), &hands, Clock::start()).await {
+    let mut start = Start::begin(plan);
+    let verdict = start::drive(&mut start, &hands, Clock::start()).await;
+    let (version, situation) = (SITUATION, start.chosen_from().map(Box::new));
+    Ok(match verdict {
         Verdict::Go(go) => {
             let decision = go.decision().as_str().to_owned();
             let path = go.base.map(|base| base.path);
-            Answer::Plan(Plan { decision, path, reason: go.reason, candidates: go.candidates })
+            Answer::Plan(Plan { decision, path, reason: go.reason, candidates: go.candidates, version, situation })
         }
         Verdict::No { decision, reason, candidates } => {
-            Answer::Plan(Plan { decision: decision.as_str().to_owned(), path: None, reason, candidates })
+            let decision = decision.as_str().to_owned();
+            Answer::Plan(Plan { decision, path: None, reason, candidates, version, situation })
         }
         Verdict::Later { reason, .. } | Verdict::Superseded { reason } => refused(reason, true),
     })

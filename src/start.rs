@@ -44,7 +44,7 @@ struct Known {
 }
 
 /// Drives a start to its verdict.
-pub async fn drive(mut start: Start, hands: &Hands, clock: Clock) -> Verdict {
+pub async fn drive(start: &mut Start, hands: &Hands, clock: Clock) -> Verdict {
     let mut known = Known::default();
     loop {
         match start.next(clock.now()) {

@@ -42,7 +42,8 @@ pub async fn run(
             Answer::History(rows) => history::print(&rows, output),
             other => Ok(said(other)),
         },
-        Verb::Plan { output, command } => {
+        Verb::Plan { output, replay: Some(file), .. } => plan::replay(&file, output),
+        Verb::Plan { output, command, .. } => {
             let setup = if command.is_empty() {
                 None
             } else {

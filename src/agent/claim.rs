@@ -79,7 +79,7 @@ impl Agent {
         };
         let mut plan = plan::of(&self.config, cluster, holder, directories.clone(), &setup, job_ids);
         plan.running = running;
-        let go = match start::drive(Start::begin(plan), &hands, self.clock).await {
+        let go = match start::drive(&mut Start::begin(plan), &hands, self.clock).await {
             Verdict::Go(go) => go,
             Verdict::No { decision, reason, .. } => {
                 return Ok(ClaimReply::No { decision: decision.as_str().to_owned(), reason });

@@ -59,6 +59,8 @@ pub(super) struct Session {
     pub(super) said: Said,
     /// The job runs from something else than it should: it is ended, and nothing of it is used.
     pub(super) void: Cell<bool>,
+    /// Flink can't restore the point: that is recorded, and the JobManager ended.
+    pub(super) restore_failed: Cell<bool>,
     pub(super) started: Cell<bool>,
     pub(super) stopping: Cell<bool>,
     /// The stop that is under way was asked for by a newer pod; nobody ends this one.
@@ -80,6 +82,7 @@ impl Session {
         Self {
             said,
             void: Cell::new(false),
+            restore_failed: Cell::new(false),
             job_id: Cell::new(go.job_id),
             go,
             setup,

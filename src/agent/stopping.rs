@@ -40,8 +40,8 @@ impl Agent {
         let config = &self.config;
         let deadline = Deadline::after(began, grace, config.stop.reserve);
         session.deadline.send_replace(deadline);
-        if session.void.get() {
-            // A job that runs from something else is being ended already, and must not be saved.
+        if session.void.get() || session.restore_failed.get() {
+            // A job that runs from something else, or from nothing yet, is being ended already and must not be saved.
             return self.order(session.epoch(), |orders| orders.stopping = true);
         }
         session.abort_tasks();
@@ -172,8 +172,8 @@ impl Agent {
     pub(super) fn ended(&self, session: &Session) {
         session.gone.send_replace(true);
         self.guards.tell(session.epoch(), Turn::Ended);
-        // That an epoch is void is still to be recorded.
-        if !session.stopping.get() && !session.void.get() {
+        // That an epoch is void, or that its restore failed, is still to be recorded.
+        if !session.stopping.get() && !session.void.get() && !session.restore_failed.get() {
             session.abort_tasks();
         }
     }

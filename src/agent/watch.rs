@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Agent;
 use super::guards::Turn;
+use super::restoring::Restoring;
 use super::session::Session;
 use crate::api::ReleaseOrder;
 use crate::exit::Exit;
@@ -13,8 +14,9 @@ use crate::protocol::point::{PointRef, normalize};
 use crate::protocol::stop::{Job, JobsReply, RecordReply};
 use crate::{record, report, stop};
 
-/// While the start is not confirmed.
-const SOON: Duration = Duration::from_millis(250);
+/// While the start is not confirmed. A JobManager whose job can't even begin to restore ends by itself, and says why for
+/// 0.2 to 0.9 s (measured on Flink 1.15.4 to 1.20.5).
+const SOON: Duration = Duration::from_millis(100);
 /// In steady state.
 const SELDOM: Duration = Duration::from_secs(2);
 /// How often the record is tried again while a job's end waits to be recorded.
@@ -25,11 +27,15 @@ const FIRST: Duration = Duration::from_secs(2);
 impl Agent {
     pub(super) async fn watch(&self, session: &Session) {
         let mut confirm = Confirm::of(session.go.base.clone());
+        let mut restoring = Restoring::default();
         let mut progressed = session.said.progressed;
         loop {
             let confirmed = session.confirmed.borrow().is_some();
             tokio::time::sleep(if confirmed { SELDOM } else { SOON }).await;
             let Some(job) = self.job(session).await else { continue };
+            if !confirmed && let Some(failed) = self.restore_failure(session, &job, &mut restoring).await {
+                return self.give_up_restoring(session, failed).await;
+            }
             if job.state.is_terminal() {
                 return self.job_ended(session, &job).await;
             }
@@ -160,7 +166,7 @@ impl Agent {
     }
 
     /// Records facts, however long the record needs: the JobManager is not ended before they are durable.
-    async fn keep(&self, session: &Session, facts: Vec<Fact>) {
+    pub(super) async fn keep(&self, session: &Session, facts: Vec<Fact>) {
         let entries: Vec<_> = facts.into_iter().map(|fact| record::entry(session.epoch(), fact)).collect();
         loop {
             match self.record.add_and_keep(&session.marker, &entries).await {
@@ -176,7 +182,8 @@ impl Agent {
     }
 
     pub(super) fn release(&self, session: &Session, reason: &str, exit: Exit, kill: bool) {
-        let turn = if kill || session.void.get() { Turn::Condemned } else { Turn::Released };
+        let turn =
+            if kill || session.void.get() || session.restore_failed.get() { Turn::Condemned } else { Turn::Released };
         self.guards.tell(session.epoch(), turn);
         self.order(session.epoch(), |orders| {
             orders.release.get_or_insert_with(|| ReleaseOrder {

@@ -34,6 +34,8 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("restore.on_no_state", Some("fresh")),
     ("restore.on_broken", Some("refuse")),
     ("restore.on_unverifiable", Some("refuse")),
+    ("restore.on_failed", Some("halt")),
+    ("restore.attempts", Some("3")),
     ("restore.max_state_age", Some("off")),
     ("restore.allow_non_restored_state", Some("false")),
     ("handover", Some("wait")),
@@ -287,6 +289,16 @@ words! {
 }
 
 words! {
+    /// What to do when Flink failed too often to restore the newest point.
+    OnFailed {
+        /// Wait for a person.
+        Halt = "halt",
+        /// Go back to the point before.
+        Previous = "previous",
+    }
+}
+
+words! {
     /// What to do while another pod runs this cluster's JobManager.
     Handover {
         /// Wait until it has ended.
@@ -324,6 +336,11 @@ words! {
 
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
     text.to_ascii_lowercase().parse().map_err(|_| expected("true or false", text))
+}
+
+pub(super) fn attempts(text: &str) -> Result<u32, String> {
+    let fits = text.parse().ok().filter(|attempts| (1..=100).contains(attempts));
+    fits.ok_or_else(|| expected("a number from 1 to 100", text))
 }
 
 /// A name as the downward API gives it.

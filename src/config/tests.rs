@@ -60,6 +60,8 @@ fn defaults_are_the_documented_ones() {
             on_no_state: OnNoState::Fresh,
             on_broken: OnBroken::Refuse,
             on_unverifiable: OnUnverifiable::Refuse,
+            on_failed: OnFailed::Halt,
+            attempts: 3,
             max_state_age: None,
             allow_non_restored_state: false,
         },

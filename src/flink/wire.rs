@@ -104,7 +104,7 @@ impl Operation {
 }
 
 /// The innermost cause of a Java stack trace, one line.
-fn root_cause(stack_trace: &str) -> Option<String> {
+pub(super) fn root_cause(stack_trace: &str) -> Option<String> {
     let first = stack_trace.lines().next();
     let last = stack_trace.lines().filter_map(|line| line.trim_start().strip_prefix("Caused by: ")).next_back();
     let line = last.or(first)?.trim();
@@ -239,10 +239,12 @@ struct ExceptionEntry {
 }
 
 impl Exceptions {
-    pub(super) fn root(self) -> Option<String> {
-        let newest =
-            self.history.and_then(|history| history.entries.into_iter().next()).and_then(|entry| entry.stacktrace);
-        root_cause(&newest.or(self.root_exception)?)
+    /// The stack traces, newest first.
+    pub(super) fn stack_traces(self) -> Vec<String> {
+        let history = self.history.map(|history| history.entries).unwrap_or_default();
+        let traces: Vec<String> = history.into_iter().filter_map(|entry| entry.stacktrace).collect();
+        // Flink 2 has the history alone; before, the newest may not have got there yet.
+        if traces.is_empty() { self.root_exception.into_iter().collect() } else { traces }
     }
 }
 

@@ -6,6 +6,7 @@
 //! line is found backwards: from the newest epoch that Flink was allowed to start, through that epoch's base, to the
 //! epoch that wrote the base, and so on.
 
+mod explain;
 mod points;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,19 @@ pub struct Policy {
     pub trust_unverifiable: bool,
     /// Older state than this is refused.
     pub max_state_age: Option<SignedDuration>,
+    /// What is done about a point that Flink could not restore.
+    pub if_failed: IfFailed,
+    /// Flink may leave out state that the program has no operator for.
+    pub allow_non_restored_state: bool,
+}
+
+/// What is done about a point that Flink could not restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IfFailed {
+    /// So many starts in a row may fail to restore it.
+    pub attempts: u32,
+    /// Then an older point may be used.
+    pub previous: bool,
 }
 
 /// Everything that the choice rests on.
@@ -115,7 +129,7 @@ pub struct Candidate {
 pub fn choose(situation: &Situation) -> Choice {
     let points = Points::of(situation);
     let mut choice = decide(situation, &points);
-    choice.candidates = points.explain(situation, &choice);
+    choice.candidates = explain::explain(&points, situation, &choice);
     choice
 }
 
@@ -213,7 +227,7 @@ fn go_on(situation: &Situation, points: &Points, number: u64, epoch: &Epoch) -> 
             ),
         );
     }
-    let mut passed_over = missing;
+    let mut passed_over = missing.map(|why| PassedOver { why, key: "restore.on_broken" });
     for (place, step) in line.iter().enumerate() {
         let Step::Point(point) = step else {
             return if place == 0 && passed_over.is_none() {
@@ -222,13 +236,21 @@ fn go_on(situation: &Situation, points: &Points, number: u64, epoch: &Epoch) -> 
                     &format!("epoch {number} began with nothing and completed no checkpoint or savepoint since"),
                 )
             } else {
-                nothing_whole(number)
+                nothing_left(number, passed_over)
             };
         };
         match points.trouble(situation, &point.path) {
-            None => return chosen(situation, point, number, passed_over.as_deref()),
+            None => match points::failed(situation, &point.path) {
+                None => return chosen(situation, point, number, passed_over),
+                Some(why) if situation.policy.if_failed.previous => {
+                    let why = format!("{}: {why}", point.path);
+                    passed_over.get_or_insert(PassedOver { why, key: "restore.on_failed" });
+                }
+                Some(why) => return plain(Decision::Refuse, &halted(situation, point, &why)),
+            },
             Some(why) if situation.policy.previous_if_broken => {
-                passed_over.get_or_insert_with(|| format!("{} can't be used: {why}", point.path));
+                let why = format!("{} can't be used: {why}", point.path);
+                passed_over.get_or_insert(PassedOver { why, key: "restore.on_broken" });
             }
             Some(why) => {
                 return plain(
@@ -242,21 +264,47 @@ fn go_on(situation: &Situation, points: &Points, number: u64, epoch: &Epoch) -> 
             }
         }
     }
-    nothing_whole(number)
+    nothing_left(number, passed_over)
 }
 
-fn nothing_whole(epoch: u64) -> Choice {
+/// Why the newest point is not used, and which key of the configuration allows an older one.
+struct PassedOver {
+    why: String,
+    key: &'static str,
+}
+
+fn nothing_left(epoch: u64, passed_over: Option<PassedOver>) -> Choice {
+    let why = passed_over.map(|passed| format!(" ({})", passed.why)).unwrap_or_default();
     plain(
         Decision::Refuse,
         &format!(
-            "no whole point is left of the line that ends in epoch {epoch}, and a job with a history does not begin with \
+            "no whole point is left of the line that ends in epoch {epoch}{why}, and a job with a history does not begin with \
              nothing by itself. Say what to do: savepointd pin PATH, or savepointd fresh"
         ),
     )
 }
 
-fn chosen(situation: &Situation, point: &PointRef, epoch: u64, passed_over: Option<&str>) -> Choice {
-    if let Some(limit) = situation.policy.max_state_age {
+fn halted(situation: &Situation, point: &PointRef, why: &str) -> String {
+    let path = &point.path;
+    let allow = if situation.policy.allow_non_restored_state {
+        ""
+    } else {
+        "let Flink leave out state that the program has no operator for: restore.allow_non_restored_state = true; or "
+    };
+    format!(
+        "the newest point, {path}, is not tried again: {why}. Mend the program or the point, then: savepointd pin {path}; or \
+         {allow}allow older points: restore.on_failed = \"previous\""
+    )
+}
+
+fn chosen(situation: &Situation, point: &PointRef, epoch: u64, passed_over: Option<PassedOver>) -> Choice {
+    let asked_for = || {
+        let (number, _, based) = situation.history.newest_based(situation.epoch)?;
+        let base = based.base.as_ref().filter(|base| base.path == point.path);
+        base.filter(|_| situation.history.is_asked_for(number, based))
+    };
+    // What a person had asked for may be as old as it is, until something newer is complete.
+    if let Some(limit) = situation.policy.max_state_age.filter(|_| asked_for().is_none()) {
         let age = completed(situation, &point.path).map(|at| situation.now.duration_since(at));
         let too_old = match age {
             None => Some("of unknown age".to_owned()),
@@ -277,8 +325,8 @@ fn chosen(situation: &Situation, point: &PointRef, epoch: u64, passed_over: Opti
     let line = format!("of the line that ends in epoch {epoch}");
     let reason = match passed_over {
         None => format!("newest point {line}"),
-        Some(why) => {
-            format!("newest whole point {line}, older than the newest known, as restore.on_broken allows: {why}")
+        Some(PassedOver { why, key }) => {
+            format!("newest point {line} that can be used, older than the newest known, as {key} allows: {why}")
         }
     };
     plain(Decision::Restore(point.clone()), &reason)

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::failure::FailureClass;
 use super::id::{Id, JobId, TriggerId};
 use super::outcome::StopOutcome;
 use super::point::{Format, Kind, PointRef};
@@ -63,6 +64,8 @@ pub enum Fact {
         /// What Flink did instead.
         reason: String,
     },
+    /// Flink could not restore what this epoch is based on, and the point or the program is to blame.
+    RestoreFailed(RestoreFailed),
     /// A stop is about to be asked for. Written before the request, so that whoever goes on knows its trigger id.
     Attempted(Attempt),
     /// A restore point became durable.
@@ -176,6 +179,22 @@ pub struct Based {
     pub seen: Vec<String>,
     /// Why, in words.
     pub reason: String,
+}
+
+/// A restore that Flink could not make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreFailed {
+    /// The job that failed.
+    pub job_id: JobId,
+    /// The point.
+    pub path: String,
+    /// What kept it from being restored.
+    pub class: FailureClass,
+    /// Flink's words.
+    pub reason: String,
+    /// Whether state without an operator was allowed to be left out: where that is new, a failure without it says nothing.
+    #[serde(default)]
+    pub allow_non_restored_state: bool,
 }
 
 /// One stop-with-savepoint request.
@@ -313,6 +332,13 @@ mod tests {
             doubt: Some("not verified in time".into()),
             salvaged: true,
         };
+        let failed = |class| RestoreFailed {
+            job_id: id,
+            path: "s3://flink/a".into(),
+            class,
+            reason: "Cannot map".into(),
+            allow_non_restored_state: true,
+        };
         let end = |how| End { job_id: id, how, savepoint: Some(point()), reason: "because".into() };
         let mut facts = vec![
             Fact::Created { cluster: "orders".into(), record_id: id },
@@ -332,6 +358,9 @@ mod tests {
             Fact::Confirmed { job_id: JobId::from_bytes([1; 16]), restored: Some(point()) },
             Fact::Confirmed { job_id: JobId::from_bytes([1; 16]), restored: None },
             Fact::Voided { reason: "ran from nothing".into() },
+            Fact::RestoreFailed(failed(FailureClass::Incompatible)),
+            Fact::RestoreFailed(failed(FailureClass::Unreadable)),
+            Fact::RestoreFailed(failed(FailureClass::Unknown)),
             Fact::Attempted(Attempt {
                 job_id: id,
                 trigger_id: id,
@@ -370,6 +399,7 @@ mod tests {
             Fact::Progressed { .. } => "progressed",
             Fact::Confirmed { .. } => "confirmed",
             Fact::Voided { .. } => "voided",
+            Fact::RestoreFailed(_) => "restore_failed",
             Fact::Attempted(_) => "attempted",
             Fact::Saved(_) => "saved",
             Fact::Stopped { .. } => "stopped",
@@ -402,7 +432,7 @@ mod tests {
             assert!(text.contains(&format!("\"what\":\"{}\"", tag(fact))), "{text}");
         }
         let tags: std::collections::BTreeSet<_> = facts.iter().map(tag).collect();
-        assert_eq!(tags.len(), 17);
+        assert_eq!(tags.len(), 18);
     }
 
     #[test]
@@ -412,6 +442,16 @@ mod tests {
             value["invented_later"] = serde_json::json!({ "deep": [1, 2] });
             assert_eq!(serde_json::from_value::<Fact>(value).unwrap(), fact);
         }
+    }
+
+    #[test]
+    fn a_class_of_failure_that_a_newer_writer_knows_is_read() {
+        let id = "000102030405060708090a0b0c0d0e0f";
+        let text = format!(
+            r#"{{"what":"restore_failed","job_id":"{id}","path":"s3://a","class":"moonstruck","reason":"full moon"}}"#
+        );
+        let fact: Fact = serde_json::from_str(&text).unwrap();
+        assert!(matches!(fact, Fact::RestoreFailed(RestoreFailed { class: FailureClass::Unknown, .. })), "{fact:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Attempt, Based, Claim, End, Entry, Fact, PodRef, Saved};
+use super::entry::{Attempt, Based, Claim, End, Entry, Fact, PodRef, RestoreFailed, Saved};
 use super::id::{Id, JobId};
 use super::outcome::StopOutcome;
 use super::point::{Kind, PointRef};
@@ -25,6 +25,7 @@ pub struct History {
 
 /// One epoch's past.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Epoch {
     /// Its claim; none if only points or markers tell of it.
     pub claim: Option<Claim>,
@@ -36,6 +37,8 @@ pub struct Epoch {
     pub progressed: Option<(JobId, u64)>,
     /// Whether Flink confirmed the restore.
     pub confirmed: bool,
+    /// Why Flink could not restore its base.
+    pub restore_failed: Option<RestoreFailed>,
     /// What a person had asked, and this epoch used up.
     pub used: Option<Request>,
     /// Why nothing of it is used.
@@ -120,10 +123,17 @@ impl History {
                 epoch.ran = Some(*job_id);
                 epoch.progressed = Some((*job_id, *checkpoint_id));
             }
-            Fact::Confirmed { job_id, .. } => {
+            Fact::Confirmed { job_id, restored } => {
                 epoch.ran = Some(*job_id);
                 epoch.confirmed = true;
+                // A job that had failed over already restored a checkpoint of its own: that one was complete.
+                let base = epoch.based.as_ref().and_then(|based| based.base.as_ref());
+                let own = restored.as_ref().filter(|point| base.is_none_or(|base| base.path != point.path));
+                if let (Some(id), None) = (own.and_then(|point| point.checkpoint_id), epoch.progressed) {
+                    epoch.progressed = Some((*job_id, id));
+                }
             }
+            Fact::RestoreFailed(failed) => epoch.restore_failed = Some(failed.clone()),
             Fact::Voided { reason } => {
                 epoch.voided = Some(reason.clone());
                 // It did not do what the person had asked: that still stands, unless something else was asked since.
@@ -196,6 +206,39 @@ impl History {
             let saved = epoch.saved.iter().any(|saved| saved.job_id == job_id);
             (claimed == Some(job_id) || epoch.ran == Some(job_id) || saved).then_some(*number)
         })
+    }
+
+    /// The starts in a row, newest first, in which Flink could not restore this point: since it last could, and since a
+    /// person last asked for it.
+    #[must_use]
+    pub fn failures(&self, path: &str, before: u64, allow_non_restored_state: bool) -> Vec<(u64, &RestoreFailed)> {
+        let mut failures = Vec::new();
+        for (&number, epoch) in self.epochs.range(..before).rev() {
+            let Some(based) = epoch.based.as_ref().filter(|_| epoch.voided.is_none()) else { continue };
+            if based.base.as_ref().is_none_or(|base| base.path != path) {
+                continue;
+            }
+            if epoch.confirmed {
+                break;
+            }
+            if let Some(failed) = &epoch.restore_failed
+                && (failed.allow_non_restored_state || !allow_non_restored_state)
+            {
+                failures.push((number, failed));
+            }
+            if self.is_asked_for(number, based) {
+                break;
+            }
+        }
+        failures
+    }
+
+    /// Whether an epoch's base is what a person asked for: pinned, or newly given to Flink.
+    #[must_use]
+    pub fn is_asked_for(&self, number: u64, based: &Based) -> bool {
+        let given = based.explicit.is_some() && based.explicit.as_ref() == based.base.as_ref().map(|base| &base.path);
+        let before = || self.newest_based(number).and_then(|(_, _, before)| before.explicit.as_ref());
+        based.consumed.is_some() || given && before() != based.explicit.as_ref()
     }
 
     /// Every recorded point, oldest epoch first.

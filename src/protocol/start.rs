@@ -75,7 +75,8 @@ pub struct Start {
     /// The record has no first entry yet.
     new_record: bool,
     epoch: u64,
-    found: Vec<Found>,
+    /// What storage holds, once it was listed.
+    found: Option<Vec<Found>>,
     broken: BTreeMap<String, String>,
     /// What was verified whole; not looked at twice.
     whole: Option<Secured>,
@@ -96,7 +97,7 @@ impl Start {
             history: History::default(),
             new_record: false,
             epoch: 0,
-            found: Vec::new(),
+            found: None,
             broken: BTreeMap::new(),
             whole: None,
             passed: false,
@@ -207,7 +208,7 @@ impl Start {
         let entries = marker.iter().flatten().chain(record.iter().flatten());
         self.history = History::read(entries);
         if self.plan.only_plan {
-            self.epoch = u64::MAX;
+            self.epoch = self.history.highest_epoch() + 1;
             self.state = State::List;
             return;
         }
@@ -383,14 +384,22 @@ impl Start {
         let highest =
             found.iter().filter_map(|found| found.epoch.or_else(|| found.job_id?.epoch_of(&self.plan.cluster)));
         let highest = highest.max().unwrap_or(0);
-        if highest >= self.epoch && self.tries < TRIES {
+        if self.plan.only_plan {
+            self.epoch = self.epoch.max(highest + 1);
+        } else if highest >= self.epoch && self.tries < TRIES {
             // Somebody whose claim is lost used this number: another one, so that no folder holds two histories.
             self.epoch = highest + 1;
             self.state = State::Claim;
             return self.count_try();
         }
-        self.found = found;
+        self.found = Some(found);
         self.choose();
+    }
+
+    /// What the choice rests on, once there was one.
+    #[must_use]
+    pub fn chosen_from(&self) -> Option<Situation> {
+        self.found.as_ref().map(|_| self.situation())
     }
 
     fn situation(&self) -> Situation {
@@ -398,7 +407,7 @@ impl Start {
             cluster: self.plan.cluster.clone(),
             epoch: self.epoch,
             history: self.history.clone(),
-            found: self.found.clone(),
+            found: self.found.clone().unwrap_or_default(),
             explicit: self.plan.explicit.clone(),
             fixed_job_id: if let JobIds::Fixed(job_id) = self.plan.job_ids { Some(job_id) } else { None },
             policy: self.plan.policy,
@@ -475,7 +484,8 @@ impl Start {
             return self.done(Verdict::Go(go));
         }
         let whole = base_of(&choice).and(self.whole.as_ref());
-        self.state = match whole.and_then(|whole| salvage(&self.history, &self.found, whole, self.plan.now)) {
+        let found = self.found.as_deref().unwrap_or_default();
+        self.state = match whole.and_then(|whole| salvage(&self.history, found, whole, self.plan.now)) {
             Some((epoch, saved)) => State::Salvage { epoch, saved, choice },
             None => State::Base { choice },
         };

@@ -51,12 +51,18 @@ fn what_must_stay(entries: &[Entry], history: &History, epochs: usize) -> Vec<bo
         .map(|base| base.path.as_str())
         .chain(history.request.as_ref().and_then(|request| request.pin.as_deref()))
         .collect();
+    // How often in a row a point could not be restored is counted over all of these.
+    let confirmed = history.epochs.iter().rev().find(|(_, epoch)| epoch.confirmed).map_or(0, |(number, _)| *number);
+    let failed = |epoch: u64| {
+        epoch > confirmed && history.epochs.get(&epoch).is_some_and(|epoch| epoch.restore_failed.is_some())
+    };
     let must_stay = |entry: &Entry| match &entry.fact {
         Fact::Created { .. } => true,
         Fact::Saved(saved) => newest.contains(&entry.epoch) || based.contains(saved.point.path.as_str()),
         Fact::Pinned { .. } | Fact::FreshAllowed | Fact::Unpinned => {
             history.request.as_ref().is_some_and(|request| request.id == entry.write_id)
         }
+        Fact::RestoreFailed(_) | Fact::Based(_) if failed(entry.epoch) => true,
         _ => newest.contains(&entry.epoch),
     };
     entries.iter().map(must_stay).collect()
@@ -67,7 +73,8 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::protocol::entry::{Based, Saved};
+    use crate::protocol::entry::{Based, RestoreFailed, Saved};
+    use crate::protocol::failure::FailureClass;
     use crate::protocol::id::JobId;
     use crate::protocol::point::{Kind, PointRef};
     use crate::record::entry;
@@ -97,6 +104,31 @@ mod tests {
                 salvaged: false,
             }),
         )
+    }
+
+    #[test]
+    fn what_a_point_failed_of_stays_until_a_restore_is_confirmed() {
+        let failed = |epoch| {
+            let fact = RestoreFailed {
+                job_id: JobId::derived("orders", epoch),
+                path: path(1),
+                class: FailureClass::Unreadable,
+                reason: "x".repeat(500),
+                allow_non_restored_state: false,
+            };
+            [based(epoch, Some(1)), entry(epoch, Fact::RestoreFailed(fact))]
+        };
+        let mut entries: Vec<Entry> = vec![based(1, None), saved(1)];
+        entries.extend((2..=31).flat_map(failed));
+        let count = |entries: &[Entry]| {
+            let keep = compact(entries, &vec![AIM; entries.len()]);
+            let kept = entries.iter().zip(keep).filter(|(_, keep)| *keep).map(|(entry, _)| entry);
+            History::read(kept).failures(&path(1), u64::MAX, false).len()
+        };
+        assert_eq!(count(&entries), 30);
+        let restored = Fact::Confirmed { job_id: JobId::derived("orders", 32), restored: None };
+        entries.extend([based(32, Some(1)), entry(32, restored)]);
+        assert_eq!(count(&entries), 0);
     }
 
     #[test]

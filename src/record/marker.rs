@@ -108,6 +108,7 @@ fn kind(fact: &Fact) -> Option<&'static str> {
         Fact::Voided { .. } => Some("voided"),
         Fact::Ended(_) => Some("ended"),
         Fact::Confirmed { .. }
+        | Fact::RestoreFailed(_)
         | Fact::Attempted(_)
         | Fact::Saved(_)
         | Fact::Stopped { .. }

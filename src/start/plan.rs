@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::{Config, Handover, JobIdPolicy, OnBroken, OnNoState, OnUnverifiable};
+use crate::config::{Config, Handover, JobIdPolicy, OnBroken, OnFailed, OnNoState, OnUnverifiable};
 use crate::flink::setup::{Mode, Setup};
-use crate::protocol::choose::Policy;
+use crate::protocol::choose::{IfFailed, Policy};
 use crate::protocol::entry::{Directories, Holder};
 use crate::protocol::point::normalize;
 use crate::protocol::start::{JobIds, Plan};
@@ -30,6 +30,11 @@ pub fn of(
             previous_if_broken: config.restore.on_broken == OnBroken::Previous,
             trust_unverifiable: config.restore.on_unverifiable == OnUnverifiable::Trust,
             max_state_age: config.restore.max_state_age.and_then(|age| SignedDuration::try_from(age).ok()),
+            if_failed: IfFailed {
+                attempts: config.restore.attempts,
+                previous: config.restore.on_failed == OnFailed::Previous,
+            },
+            allow_non_restored_state: config.restore.allow_non_restored_state,
         },
         now: Timestamp::now(),
         new_record_id: random::id(),

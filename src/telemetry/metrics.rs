@@ -8,6 +8,7 @@ use std::time::Duration;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
+use crate::protocol::failure::FailureClass;
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::stop::Release;
 
@@ -43,6 +44,10 @@ impl Metrics {
         describe_counter!("savepointd_start_decisions_total", "Answers to starts, by decision");
         for decision in DECISIONS {
             counter!("savepointd_start_decisions_total", "decision" => decision).absolute(0);
+        }
+        describe_counter!("savepointd_restore_failures_total", "Starts whose point Flink could not restore, by class");
+        for class in [FailureClass::Incompatible, FailureClass::Unreadable] {
+            counter!("savepointd_restore_failures_total", "class" => class.as_str()).absolute(0);
         }
         describe_counter!("savepointd_stops_total", "Stops, by outcome");
         describe_gauge!("savepointd_last_stop_outcome", "1 for the outcome of the newest recorded stop");
@@ -98,6 +103,11 @@ impl Metrics {
     /// Flink confirmed the restore, or contradicted.
     pub fn confirmed(&self, confirmed: bool) {
         gauge!("savepointd_restore_confirmed").set(f64::from(u8::from(confirmed)));
+    }
+
+    /// Flink could not restore the point.
+    pub fn restore_failed(&self, class: FailureClass) {
+        counter!("savepointd_restore_failures_total", "class" => class.as_str()).increment(1);
     }
 
     /// A stop ended.

@@ -3,6 +3,7 @@
 use crate::cli::Output;
 use crate::exit::Exit;
 use crate::people::Row;
+use crate::protocol::entry::EndKind;
 
 pub(super) fn print(rows: &[Row], output: Output) -> anyhow::Result<Exit> {
     if output == Output::Json {
@@ -18,6 +19,8 @@ pub(super) fn print(rows: &[Row], output: Output) -> anyhow::Result<Exit> {
         "EPOCH", "KIND", "ID", "COMPLETED", "BYTES", "OUTCOME"
     );
     for row in rows {
+        let stopped = row.ended.map(EndKind::as_str).or_else(|| Some(row.outcome?.as_str()));
+        let unrestored = || row.restore_failed.as_ref().map(|_| "unrestored");
         let dash = || "-".to_owned();
         println!(
             "{:>5}  {:<10}  {:>5}  {:<20}  {:>9}  {:<10}  {}",
@@ -26,7 +29,7 @@ pub(super) fn print(rows: &[Row], output: Output) -> anyhow::Result<Exit> {
             row.checkpoint_id.map_or_else(dash, |id| id.to_string()),
             row.completed_at.map_or_else(dash, |at| format!("{at:.0}")),
             row.bytes.map_or_else(dash, |bytes| bytes.to_string()),
-            row.ended.map_or_else(|| row.outcome.map_or("-", |outcome| outcome.as_str()), |end| end.as_str()),
+            stopped.or_else(unrestored).unwrap_or("-"),
             row.path.as_deref().unwrap_or("-"),
         );
         if row.salvaged {

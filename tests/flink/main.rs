@@ -14,6 +14,7 @@ mod support;
 
 mod crash;
 mod cycle;
+mod failures;
 mod guards;
 mod people;
 mod s3;

@@ -27,6 +27,15 @@ pub enum Stopping {
     Fails(&'static str),
 }
 
+/// How a job fails while it restores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failing {
+    /// It is FAILED.
+    ForGood,
+    /// Its restart strategy tries again and again.
+    AgainAndAgain,
+}
+
 #[derive(Debug)]
 struct Job {
     id: String,
@@ -37,6 +46,8 @@ struct Job {
     completed: Option<u64>,
     savepoint: Option<(u64, String, &'static str)>,
     operations: BTreeMap<String, Value>,
+    /// The Java stack traces of its failures.
+    failures: Vec<&'static str>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +57,7 @@ struct State {
     faults: Vec<(Call, Fault, usize)>,
     stops: VecDeque<Stopping>,
     restores: Option<Option<String>>,
+    failing: Option<(String, Failing, &'static str)>,
     log: Vec<Request>,
     tasks_running: Option<u32>,
     deletes_on_cancellation: bool,
@@ -112,6 +124,16 @@ impl FakeFlink {
     /// What the next starts say that they restored, whatever they were told.
     pub fn restores(&self, path: Option<&str>) {
         self.shared.state().restores = Some(path.map(str::to_owned));
+    }
+
+    /// Jobs that are told to restore this point fail, with this Java stack trace.
+    pub fn fails_to_restore(&self, path: &str, failing: Failing, stack_trace: &'static str) {
+        self.shared.state().failing = Some((path.to_owned(), failing, stack_trace));
+    }
+
+    /// Every point can be restored again.
+    pub fn restores_again(&self) {
+        self.shared.state().failing = None;
     }
 
     /// How many tasks run; none: all.
@@ -283,10 +305,17 @@ impl Shared {
             let job_id = option("--job-id").or_else(|| property("$internal.pipeline.job-id"));
             let restored = state.restores.clone().unwrap_or_else(|| told.clone());
             let number = told.as_deref().and_then(number_of).unwrap_or(0);
+            let failing = state.failing.clone().filter(|(path, ..)| Some(path) == told.as_ref());
+            let (job_state, running, failures) = match failing {
+                None => ("RUNNING", TASKS, Vec::new()),
+                Some((_, Failing::ForGood, trace)) => ("FAILED", 0, vec![trace]),
+                Some((_, Failing::AgainAndAgain, trace)) => ("RESTARTING", 0, vec![trace; 3]),
+            };
             state.job = Some(Job {
                 id: job_id.unwrap_or_else(|| format!("{:032x}", starts.len())),
-                state: "RUNNING",
-                running: TASKS,
+                state: job_state,
+                running,
+                failures,
                 next: number + 1,
                 restored: restored.map(|path| (number, path.replacen("file:///", "file:/", 1))),
                 completed: None,
@@ -348,8 +377,10 @@ impl Shared {
                 (202, json!({}))
             }
             (_, [.., "exceptions"]) => {
-                let entry = json!({ "stacktrace": "java.lang.RuntimeException: the test wanted it\n\tat x" });
-                (200, json!({ "root-exception": null, "exceptionHistory": { "entries": [entry] } }))
+                let wanted = ["java.lang.RuntimeException: the test wanted it\n\tat x"];
+                let traces = if job.failures.is_empty() { &wanted[..] } else { &job.failures };
+                let entries: Vec<Value> = traces.iter().map(|trace| json!({ "stacktrace": trace })).collect();
+                (200, json!({ "root-exception": null, "exceptionHistory": { "entries": entries } }))
             }
             _ => (404, json!({ "errors": ["Not found."] })),
         })

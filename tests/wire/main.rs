@@ -18,6 +18,7 @@ mod support;
 mod agent_death;
 mod deadline;
 mod ends;
+mod failures;
 mod faults;
 mod guards;
 mod inject;

@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
+use super::super::entry::Based;
 use super::super::history::Epoch;
 use super::super::id::JobId;
 use super::super::point::{Found, Metadata, PointRef, normalize};
-use super::{Candidate, Choice, Decision, Situation, plain};
+use super::{Choice, Decision, Situation, plain};
 
 /// One step back in a line of history.
 pub(super) enum Step {
@@ -78,14 +79,26 @@ impl Points {
         points
     }
 
-    /// The line of history that ends in `epoch`, newest point first.
-    pub(super) fn line(&self, situation: &Situation, epoch: u64) -> Vec<Step> {
-        let mut line = Vec::new();
-        let (mut epoch, mut below) = (Some(epoch), None);
-        while let Some(number) = epoch {
+    /// The epochs that the line passes, newest first.
+    pub(super) fn epochs_of_line(situation: &Situation, epoch: u64) -> Vec<(u64, &Based)> {
+        let mut epochs = Vec::new();
+        let mut next = Some(epoch);
+        while let Some(number) = next {
             let Some(based) = situation.history.epochs.get(&number).and_then(|epoch| epoch.based.as_ref()) else {
                 break;
             };
+            epochs.push((number, based));
+            // An epoch's base was written before it; anything else would never end.
+            next = based.base.as_ref().and_then(|base| base.epoch).filter(|earlier| *earlier < number);
+        }
+        epochs
+    }
+
+    /// The line of history that ends in `epoch`, newest point first.
+    pub(super) fn line(&self, situation: &Situation, epoch: u64) -> Vec<Step> {
+        let mut line = Vec::new();
+        let mut below = None;
+        for (number, based) in Self::epochs_of_line(situation, epoch) {
             let base_id = based.base.as_ref().and_then(|base| base.checkpoint_id);
             for known in &self.all {
                 let id = known.point.checkpoint_id;
@@ -94,15 +107,10 @@ impl Points {
                 }
             }
             match &based.base {
-                None => {
-                    line.push(Step::Beginning);
-                    break;
-                }
+                None => line.push(Step::Beginning),
                 Some(base) => {
                     line.push(Step::Point(base.clone()));
                     below = base.checkpoint_id;
-                    // An epoch's base was written before it; anything else would never end.
-                    epoch = base.epoch.filter(|earlier| *earlier < number);
                 }
             }
         }
@@ -172,75 +180,24 @@ impl Points {
         let mut attributed = whole.chain(damaged).filter_map(|(path, epoch)| Some((path, epoch?)));
         attributed.find(|(_, epoch)| *epoch > known && !situation.history.is_void(*epoch))
     }
+}
 
-    pub(super) fn explain(&self, situation: &Situation, choice: &Choice) -> Vec<Candidate> {
-        let chosen = match &choice.decision {
-            Decision::Restore(point) => Some(point.path.as_str()),
-            Decision::Fresh | Decision::Hold | Decision::Refuse => None,
-        };
-        let latest = situation.history.newest_based(situation.epoch).map(|(number, ..)| number);
-        let line: Vec<String> = latest
-            .map(|number| self.line(situation, number))
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|step| match step {
-                Step::Point(point) => Some(point.path),
-                Step::Beginning => None,
-            })
-            .collect();
-        let mut candidates: Vec<Candidate> = Vec::new();
-        for known in &self.all {
-            let point = known.point.clone();
-            let reason = if chosen == Some(point.path.as_str()) {
-                choice.reason.clone()
-            } else if let Some(why) = self.trouble(situation, &point.path) {
-                why
-            } else if line.contains(&point.path) {
-                "older than the newest point".to_owned()
-            } else {
-                why_not_in_line(situation, &point)
-            };
-            candidates.push(Candidate { chosen: chosen == Some(point.path.as_str()), point, reason });
-        }
-        let nameless = |path: &String, reason: String| Candidate {
-            point: PointRef { path: path.clone(), checkpoint_id: None, epoch: None },
-            chosen: false,
-            reason,
-        };
-        candidates.extend(self.damaged.iter().map(|damaged| nameless(&damaged.path, damaged.why.clone())));
-        candidates.extend(self.half.iter().map(|path| nameless(path, "half-written: it has no _metadata".to_owned())));
-        let unseen = situation.broken.iter().filter(|(path, _)| !candidates.iter().any(|one| one.point.path == **path));
-        let unseen: Vec<_> = unseen.map(|(path, why)| nameless(path, why.clone())).collect();
-        candidates.extend(unseen);
-        if let Decision::Restore(point) = &choice.decision
-            && !candidates.iter().any(|candidate| candidate.chosen)
-        {
-            candidates.insert(0, Candidate { point: point.clone(), chosen: true, reason: choice.reason.clone() });
-        }
-        candidates
-    }
+/// Why a point is not tried again; none if Flink never failed to restore it, or not often enough.
+pub(super) fn failed(situation: &Situation, path: &str) -> Option<String> {
+    let policy = &situation.policy;
+    let failures = situation.history.failures(path, situation.epoch, policy.allow_non_restored_state);
+    let (epoch, last) = failures.first()?;
+    let times = failures.len();
+    (times >= policy.if_failed.attempts as usize).then(|| {
+        let starts = if times == 1 { "one start".to_owned() } else { format!("{times} starts in a row") };
+        format!("Flink could not restore it in {starts}, the last time in epoch {epoch}: {}", last.reason)
+    })
 }
 
 pub(super) fn completed(situation: &Situation, path: &str) -> Option<Timestamp> {
     let recorded =
         situation.history.saved().find(|(_, saved)| saved.point.path == path).map(|(_, saved)| saved.completed_at);
     recorded.or_else(|| situation.found.iter().find(|found| found.path == path)?.modified)
-}
-
-pub(super) fn why_not_in_line(situation: &Situation, point: &PointRef) -> String {
-    let Some(number) = point.epoch else { return "not known to be of this cluster".to_owned() };
-    let Some(epoch) = situation.history.epochs.get(&number) else {
-        return format!("of epoch {number}, which the record does not know");
-    };
-    if let Some(reason) = &epoch.voided {
-        return format!("of epoch {number}, which is void: {reason}");
-    }
-    match epoch.based.as_ref().and_then(|based| based.base.as_ref()) {
-        Some(base) if point.checkpoint_id <= base.checkpoint_id => {
-            format!("its number is not above that of epoch {number}'s base, {}: it was not restored from it", base.path)
-        }
-        _ => format!("of epoch {number}, but the cluster went on from an earlier point"),
-    }
 }
 
 /// Which epoch wrote a point: told by its folder, by its job id, or, for a savepoint that a person put into Flink's

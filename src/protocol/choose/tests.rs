@@ -1,11 +1,14 @@
 //! Fixtures for the choice: a cluster's past is told epoch by epoch, and read the way a start reads it.
 
+mod failures;
+mod forks;
 mod properties;
 mod seen;
 mod situations;
 
 use super::*;
-use crate::protocol::entry::{Based, Claim, Directories, End, Entry, Fact, Holder, Saved, VERSION};
+use crate::protocol::entry::{Based, Claim, Directories, End, Entry, Fact, Holder, RestoreFailed, Saved, VERSION};
+use crate::protocol::failure::FailureClass;
 use crate::protocol::id::Id;
 use crate::protocol::point::{Kind, Metadata};
 
@@ -87,6 +90,33 @@ impl Past {
     /// The user had given this restore path to Flink.
     fn given(self, path: &str) -> Self {
         self.change_base(|based| based.explicit = Some(path.to_owned()))
+    }
+
+    /// A person had pinned what it restored from.
+    fn by_pin(self) -> Self {
+        self.change_base(|based| based.consumed = Some(Id::from_bytes([8; 16])))
+    }
+
+    fn base(&self) -> Option<PointRef> {
+        self.facts.iter().find_map(|fact| if let Fact::Based(based) = fact { based.base.clone() } else { None })
+    }
+
+    /// Flink could not restore its base.
+    fn failed(self) -> Self {
+        self.failed_where(false)
+    }
+
+    /// The same, though state without an operator might be left out.
+    fn failed_where(self, allow_non_restored_state: bool) -> Self {
+        let (job_id, path) = (self.job_id, self.base().unwrap().path);
+        let (class, reason) = (FailureClass::Incompatible, "Cannot map state of operator 0da0".into());
+        self.fact(Fact::RestoreFailed(RestoreFailed { job_id, path, class, reason, allow_non_restored_state }))
+    }
+
+    /// Flink confirmed that it had restored its base.
+    fn confirmed(self) -> Self {
+        let (job_id, restored) = (self.job_id, self.base());
+        self.fact(Fact::Confirmed { job_id, restored })
     }
 
     /// These savepoints lay in Flink's default directory when it began.
@@ -216,6 +246,8 @@ fn start(number: u64, past: Vec<Past>) -> Case {
         previous_if_broken: false,
         trust_unverifiable: false,
         max_state_age: None,
+        if_failed: IfFailed { attempts: 3, previous: false },
+        allow_non_restored_state: false,
     };
     Case {
         situation: Situation {
@@ -254,6 +286,10 @@ impl Case {
 
     fn previous_if_broken(self) -> Self {
         self.change(|situation| situation.policy.previous_if_broken = true)
+    }
+
+    fn previous_if_failed(self) -> Self {
+        self.change(|situation| situation.policy.if_failed.previous = true)
     }
 
     /// A closer look at this point showed that it can't be used.

@@ -11,8 +11,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::*;
-use crate::protocol::choose::Policy;
-use crate::protocol::entry::{Directories, VERSION};
+use crate::protocol::choose::{IfFailed, Policy};
+use crate::protocol::entry::{Directories, RestoreFailed, VERSION};
+use crate::protocol::failure::FailureClass;
 use crate::protocol::id::Id;
 use crate::protocol::point::Metadata;
 use crate::protocol::stop::Secured;
@@ -49,6 +50,8 @@ fn plan(who: u8) -> Plan {
             previous_if_broken: false,
             trust_unverifiable: false,
             max_state_age: None,
+            if_failed: IfFailed { attempts: 3, previous: true },
+            allow_non_restored_state: false,
         },
         now: Timestamp::UNIX_EPOCH,
         new_record_id: Id::from_bytes([0xe0 | who; 16]),
@@ -276,6 +279,17 @@ impl World {
         path(epoch, id)
     }
 
+    /// Flink can't restore what this start was given.
+    fn restore_fails(&mut self, go: &Go) {
+        let job_id = go.job_id.unwrap();
+        let (path, class, reason) = (base(go).unwrap().into(), FailureClass::Incompatible, "Cannot map".into());
+        let allow_non_restored_state = false;
+        self.say(
+            go.epoch,
+            Fact::RestoreFailed(RestoreFailed { job_id, path, class, reason, allow_non_restored_state }),
+        );
+    }
+
     #[track_caller]
     fn starts(&mut self, who: u8) -> Go {
         self.starts_as(plan(who))
@@ -302,6 +316,14 @@ impl World {
 
 fn base(go: &Go) -> Option<&str> {
     go.base.as_ref().map(|base| base.path.as_str())
+}
+
+/// So many starts, whose point Flink could not restore; the policy allows the one before.
+fn failed(world: &mut World, times: u8) {
+    for who in 0..times {
+        let go = world.starts(20 + who);
+        world.restore_fails(&go);
+    }
 }
 
 /// A cluster that ran two epochs and came to checkpoint 5; a zombie of the first went on to 9.

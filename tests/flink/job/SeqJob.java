@@ -58,6 +58,9 @@ import org.apache.flink.util.Collector;
  *   <li>{@code state-bytes N}: random bytes to keep in keyed state beside the counters, so that snapshots have files
  *       and take time (0). Spread over the seven keys, written when a key is first seen, verified after each restore.
  *   <li>{@code name NAME}: the name of the job (seqjob).
+ *   <li>{@code uid UID}: the uid of the counting operator (counter). With another one its state finds no operator.
+ *   <li>{@code count-type long|text}: as what the counters are declared (long). As text their state can't be restored,
+ *       and nothing can be counted.
  * </ul>
  *
  * <p>Control files in {@code ctl}; their content is a number of milliseconds where one is needed:
@@ -80,7 +83,8 @@ public final class SeqJob {
     private static final Set<String> ARGUMENTS =
             new TreeSet<>(
                     Arrays.asList(
-                            "out", "ctl", "rate", "count", "checkpoint-interval", "retention", "state-bytes", "name"));
+                            "out", "ctl", "rate", "count", "checkpoint-interval", "retention", "state-bytes", "name", "uid",
+                            "count-type"));
 
     private SeqJob() {}
 
@@ -116,10 +120,10 @@ public final class SeqJob {
                 .name("throttle")
                 .uid("throttle")
                 .keyBy(v -> v % KEYS, Types.LONG)
-                .process(new Counter(out, ctl, stateBytes))
+                .process(new Counter(out, ctl, stateBytes, given.getOrDefault("count-type", "long")))
                 .returns(Types.VOID)
                 .name("counter")
-                .uid("counter");
+                .uid(given.getOrDefault("uid", "counter"));
 
         new Control(ctl).sleep("slowmain");
         env.execute(given.getOrDefault("name", "seqjob"));
@@ -237,6 +241,7 @@ public final class SeqJob {
         private final String outDir;
         private final String ctlDir;
         private final long ballastPerKey;
+        private final boolean countAsText;
 
         private transient Control control;
         private transient long lastLook;
@@ -246,19 +251,23 @@ public final class SeqJob {
         private transient MapState<Integer, byte[]> ballast;
         private transient boolean[] ballastChecked;
 
-        Counter(String outDir, String ctlDir, long stateBytes) {
+        Counter(String outDir, String ctlDir, long stateBytes, String countType) {
             this.outDir = outDir;
             this.ctlDir = ctlDir;
             this.ballastPerKey = (stateBytes + KEYS - 1) / KEYS;
+            this.countAsText = countType.equals("text");
         }
 
         /** Called once per start of the task, before the first record; does what open() would do. */
         @Override
+        @SuppressWarnings({"unchecked", "rawtypes"})
         public void initializeState(FunctionInitializationContext context) throws Exception {
             control = new Control(ctlDir);
             control.sleep("slowinit");
             lastLook = System.nanoTime();
-            count = context.getKeyedStateStore().getState(new ValueStateDescriptor<>("count", Types.LONG));
+            ValueStateDescriptor descriptor =
+                    new ValueStateDescriptor("count", countAsText ? Types.STRING : Types.LONG);
+            count = context.getKeyedStateStore().getState(descriptor);
             ballastSize = context.getKeyedStateStore().getState(new ValueStateDescriptor<>("ballast-size", Types.LONG));
             ballast =
                     context.getKeyedStateStore()

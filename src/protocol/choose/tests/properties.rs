@@ -19,6 +19,8 @@ enum Begin {
     Never,
     /// A point was injected, and Flink ran from nothing.
     Void,
+    /// The newest point of the line was injected, and Flink could not restore it.
+    Failed,
 }
 
 #[derive(Debug, Clone)]
@@ -28,6 +30,7 @@ struct Life {
     /// After it began, JobManagers of older epochs went on for a while.
     zombies: Vec<(Index, Make)>,
     progress_noted: bool,
+    confirmed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,6 +64,8 @@ struct Story {
     fates: Vec<Fate>,
     request: Request,
     previous: bool,
+    previous_if_failed: bool,
+    attempts: u32,
 }
 
 fn make() -> impl Strategy<Value = Make> {
@@ -74,15 +79,17 @@ fn life() -> impl Strategy<Value = Life> {
         1 => Just(Begin::Fresh),
         1 => Just(Begin::Never),
         1 => Just(Begin::Void),
+        3 => Just(Begin::Failed),
     ];
     let points = prop::collection::vec(make(), 0..4);
     let zombies = prop::collection::vec((any::<Index>(), make()), 0..2);
-    (begin, points, zombies, any::<bool>()).prop_map(|(begin, points, zombies, progress_noted)| Life {
-        begin,
-        points,
-        zombies,
-        progress_noted,
-    })
+    (begin, points, zombies, any::<bool>(), any::<bool>()).prop_map(
+        |(begin, points, zombies, progress_noted, confirmed)| {
+            // What can't be restored completes nothing.
+            let points = if matches!(begin, Begin::Failed) { Vec::new() } else { points };
+            Life { begin, points, zombies, progress_noted, confirmed }
+        },
+    )
 }
 
 fn story() -> impl Strategy<Value = Story> {
@@ -99,8 +106,17 @@ fn story() -> impl Strategy<Value = Story> {
         1 => any::<Index>().prop_map(Request::Explicit),
         1 => Just(Request::Fresh)
     ];
-    (prop::collection::vec(life(), 0..6), prop::collection::vec(fate, 24), request, any::<bool>())
-        .prop_map(|(lives, fates, request, previous)| Story { lives, fates, request, previous })
+    let policy = (any::<bool>(), any::<bool>(), 1..=2_u32);
+    (prop::collection::vec(life(), 0..7), prop::collection::vec(fate, 32), request, policy).prop_map(
+        |(lives, fates, request, (previous, previous_if_failed, attempts))| Story {
+            lives,
+            fates,
+            request,
+            previous,
+            previous_if_failed,
+            attempts,
+        },
+    )
 }
 
 #[derive(Debug, Clone)]
@@ -121,6 +137,8 @@ struct Truth {
     /// The newest epoch that counts, if any.
     latest: Option<u64>,
     progress_noted: bool,
+    /// How often in a row each point could not be restored.
+    failures: BTreeMap<String, u32>,
     case: Case,
 }
 
@@ -161,6 +179,7 @@ fn tell(story: &Story) -> Truth {
     let mut jobs: Vec<Job> = Vec::new();
     let mut unbased = Vec::new();
     let (mut latest, mut progress_noted) = (None::<usize>, false);
+    let mut failures = BTreeMap::new();
     let mut fates = story.fates.iter().copied().cycle();
     for (life, number) in story.lives.iter().zip(1..) {
         let newest_line = latest.map(|job| jobs[job].line.clone()).unwrap_or_default();
@@ -173,7 +192,7 @@ fn tell(story: &Story) -> Truth {
             Begin::GoOn { skip } => {
                 newest_line[..newest_line.len().saturating_sub(*skip).max(newest_line.len().min(1))].to_vec()
             }
-            Begin::Void => newest_line.clone(),
+            Begin::Void | Begin::Failed => newest_line.clone(),
             Begin::Pin(_) if eligible.is_empty() => Vec::new(),
             Begin::Pin(index) => {
                 let one = *index.get(&eligible);
@@ -184,7 +203,25 @@ fn tell(story: &Story) -> Truth {
         let base = line.last().map(|one| made[*one].point.clone());
         let void = matches!(life.begin, Begin::Void) && base.is_some();
         let next_id = if void { 1 } else { base.as_ref().and_then(|base| base.checkpoint_id).unwrap_or(0) + 1 };
-        let past = epoch(number).based(base);
+        let mut past = epoch(number).based(base.clone());
+        if matches!(life.begin, Begin::Pin(_)) {
+            past = past.by_pin();
+        }
+        if let Some(base) = &base {
+            let count = failures.entry(base.path.clone()).or_default();
+            match life.begin {
+                Begin::Failed => {
+                    *count += 1;
+                    past = past.failed();
+                }
+                Begin::Pin(_) => *count = 0,
+                Begin::GoOn { .. } if life.confirmed => *count = 0,
+                _ => {}
+            }
+        }
+        if life.confirmed && !void && !matches!(life.begin, Begin::Failed) {
+            past = past.confirmed();
+        }
         let past = if void { past.void() } else { past };
         let line = if void { Vec::new() } else { line };
         jobs.push(Job { past, line, next_id, void });
@@ -211,6 +248,7 @@ fn tell(story: &Story) -> Truth {
     let past: Vec<Past> = jobs.into_iter().map(|job| job.past).chain(unbased).collect();
     let mut case = start(story.lives.len() as u64 + 1, past);
     case.situation.policy.previous_if_broken = story.previous;
+    case.situation.policy.if_failed = IfFailed { attempts: story.attempts, previous: story.previous_if_failed };
     let eligible: Vec<&Made> = made.iter().filter(|made| !made.of_void).collect();
     case = match &story.request {
         Request::Fresh => case.allowed_fresh(),
@@ -218,7 +256,7 @@ fn tell(story: &Story) -> Truth {
         Request::Explicit(index) if !eligible.is_empty() => case.given(&index.get(&eligible).point.path),
         Request::Pin(_) | Request::Explicit(_) | Request::Nobody => case,
     };
-    Truth { made, line, latest: number, progress_noted, case }
+    Truth { made, line, latest: number, progress_noted, failures, case }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -257,6 +295,12 @@ impl Truth {
     fn whole_line(&self) -> Vec<&Made> {
         self.line.iter().rev().map(|one| &self.made[*one]).filter(|made| made.fate == Fate::Whole).collect()
     }
+
+    /// Whether Flink could not restore this point as often as may be.
+    fn is_given_up(&self, made: &Made) -> bool {
+        let attempts = self.case.situation.policy.if_failed.attempts;
+        made.fate != Fate::Damaged && self.failures.get(&made.point.path).is_some_and(|count| *count >= attempts)
+    }
 }
 
 proptest! {
@@ -267,6 +311,14 @@ proptest! {
         let truth = tell(&story);
         let (choice, _) = truth.settle();
         let whole = truth.whole_line();
+        let usable: Vec<&&Made> = whole.iter().filter(|made| !truth.is_given_up(made)).collect();
+        let newer_than_usable = truth
+            .line
+            .iter()
+            .rev()
+            .map(|one| &truth.made[*one])
+            .take_while(|made| made.fate != Fate::Whole || truth.is_given_up(made));
+        let halts = !story.previous_if_failed && newer_than_usable.into_iter().any(|made| truth.is_given_up(made));
         match (truth.requested(), &choice.decision) {
             (Requested::Fresh, decision) => prop_assert_eq!(decision, &Decision::Fresh),
             (Requested::Path(path), Decision::Restore(point)) => prop_assert_eq!(&point.path, path),
@@ -276,14 +328,19 @@ proptest! {
                 prop_assert_ne!(fate, Some(Fate::Whole));
             }
             (Requested::Nothing, Decision::Restore(point)) => {
-                // Promises 2 and 5: the newest whole point of the line, and nothing but the line.
-                prop_assert_eq!(Some(&point.path), whole.first().map(|made| &made.point.path), "{:#?}", choice);
+                // Promises 2 and 5: the newest point of the line that is whole and may be tried, and nothing but the line.
+                prop_assert_eq!(Some(&point.path), usable.first().map(|made| &made.point.path), "{:#?}", choice);
+                prop_assert!(!halts, "given up, and passed over in silence: {choice:#?}");
                 let newer: Vec<&Made> = truth
                     .line
                     .iter()
                     .map(|one| &truth.made[*one])
                     .filter(|made| made.point.checkpoint_id > point.checkpoint_id)
                     .collect();
+                if newer.iter().any(|made| made.fate == Fate::Whole && truth.is_given_up(made)) {
+                    prop_assert!(choice.reason.contains("older than the newest known"), "{}", choice.reason);
+                }
+                let newer: Vec<&Made> = newer.into_iter().filter(|made| !truth.is_given_up(made)).collect();
                 if !story.previous {
                     let known = |made: &Made| made.make == Make::Saved || matches!(made.fate, Fate::Damaged | Fate::Hollow);
                     let latest = |made: &&Made| made.point.epoch == truth.latest;
@@ -303,8 +360,8 @@ proptest! {
                 prop_assert_eq!(decision, &Decision::Refuse);
                 // Fail closed, but not without need.
                 let lossless = truth.line.iter().all(|one| truth.made[*one].fate == Fate::Whole);
-                prop_assert!(truth.latest.is_none() || !lossless, "{choice:#?}");
-                prop_assert!(!story.previous || whole.is_empty(), "{choice:#?}");
+                prop_assert!(truth.latest.is_none() || !lossless || halts || usable.is_empty(), "{choice:#?}");
+                prop_assert!(!story.previous || usable.is_empty() || halts, "{choice:#?}");
             }
         }
     }

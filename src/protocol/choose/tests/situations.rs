@@ -71,7 +71,8 @@ fn what_was_completed_after_a_pin_wins_over_the_higher_numbers_of_the_abandoned_
     for abandoned in [checkpoint_path(1, 4), checkpoint_path(1, 5), savepoint_path(1, 6)] {
         assert!(about(&choice, &abandoned).contains("went on from an earlier point"));
     }
-    assert_eq!(about(&choice, &checkpoint_path(1, 3)), "older than the newest point");
+    let base = about(&choice, &checkpoint_path(1, 3));
+    assert_eq!(base, "number 3 of epoch 1, older than the newest point of the line, number 4 of epoch 2");
 }
 
 #[test]
@@ -88,7 +89,7 @@ fn a_fresh_token_counts_once_and_its_beginning_stays_until_a_point_is_complete()
     after(vec![old.clone()]).allowed_fresh().begins_fresh(&["savepointd fresh"]);
     let crashed = vec![old.clone(), epoch(2).fresh()];
     let choice = after(crashed).begins_fresh(&["epoch 2 began with nothing"]);
-    assert!(about(&choice, &checkpoint_path(1, 5)).contains("went on from an earlier point"));
+    assert_eq!(about(&choice, &checkpoint_path(1, 5)), "number 5 of epoch 1, but epoch 2 began with nothing");
     after(vec![old, epoch(2).fresh().checkpoint(1)]).restores(&checkpoint_path(2, 1), &["newest"]);
 }
 
@@ -158,6 +159,19 @@ fn an_epoch_that_had_progressed_and_has_nothing_left_does_not_begin_with_nothing
     let case = after(vec![epoch(1).fresh().checkpoint(5), epoch(2).restored_from(1, 5).progressed(6)]);
     case.refuses(&["epoch 2", "completed checkpoint 6"]);
     case.previous_if_broken().restores(&checkpoint_path(1, 5), &["older than the newest known", "checkpoint 6"]);
+}
+
+#[test]
+fn a_checkpoint_that_the_job_has_restored_by_itself_was_complete() {
+    let restored = |path: String, id| {
+        let fact = Fact::Confirmed {
+            job_id: JobId::derived(CLUSTER, 2),
+            restored: Some(PointRef { path, checkpoint_id: Some(id), epoch: None }),
+        };
+        vec![epoch(1).fresh().checkpoint(5), epoch(2).restored_from(1, 5).fact(fact)]
+    };
+    after(restored(checkpoint_path(2, 7), 7)).refuses(&["epoch 2", "completed checkpoint 7"]);
+    after(restored(checkpoint_path(1, 5), 5)).restores(&checkpoint_path(1, 5), &["newest point"]);
 }
 
 #[test]
@@ -257,6 +271,17 @@ fn state_that_is_too_old_is_refused_and_a_pin_answers_that() {
     old(9).refuses(&["restore.max_state_age", "savepointd pin"]);
     old(10).restores(&savepoint_path(1, 4), &[]);
     old(9).pinned(&savepoint_path(1, 4)).restores(&savepoint_path(1, 4), &[]);
+    // A person has asked for it: it stays the base, old or not, until something newer is complete.
+    let asked = |past: Past| {
+        after(vec![epoch(1).fresh().saved(4).saved(5), past])
+            .change(|situation| situation.policy.max_state_age = Some(SignedDuration::from_hours(9)))
+    };
+    let path = savepoint_path(1, 4);
+    let base = || epoch(2).based(Some(PointRef { path: path.clone(), checkpoint_id: Some(4), epoch: Some(1) }));
+    asked(base()).refuses(&["restore.max_state_age"]);
+    asked(base().by_pin()).restores(&path, &["newest point"]);
+    asked(base().given(&path)).restores(&path, &["newest point"]);
+    asked(base().by_pin().saved(6)).refuses(&[&savepoint_path(2, 6), "restore.max_state_age"]);
     let unknown = old(10).change(|situation| {
         situation.found.iter_mut().for_each(|found| found.modified = None);
         situation.history.epochs.get_mut(&1).unwrap().saved.clear();

@@ -13,6 +13,8 @@ fn worlds() -> Vec<(&'static str, World, Option<String>)> {
         ("empty", World::default(), None),
         ("lived", lived(), Some(path(2, 5))),
         ("pinned", with(|world| world.say(0, Fact::Pinned { path: path(1, 3) })), Some(path(1, 3))),
+        ("failed twice", with(|world| failed(world, 2)), Some(path(2, 5))),
+        ("given up", with(|world| failed(world, 3)), Some(path(2, 4))),
         ("fresh allowed", with(|world| world.say(0, Fact::FreshAllowed)), None),
         ("record lost", with(|world| world.record.clear()), Some(path(2, 5))),
         ("marker lost", with(|world| world.marker.clear()), Some(path(2, 5))),

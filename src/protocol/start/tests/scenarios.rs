@@ -210,3 +210,46 @@ fn trouble_that_passes_is_waited_for_and_other_trouble_is_refused() {
         }
     }
 }
+
+#[test]
+fn a_point_that_flink_fails_to_restore_is_given_up_across_starts() {
+    let mut world = lived();
+    let halting = |who| {
+        let plan = plan(who);
+        Plan { policy: Policy { if_failed: IfFailed { attempts: 3, previous: false }, ..plan.policy }, ..plan }
+    };
+    let newest = path(2, 5);
+    for who in 3..=5 {
+        let go = world.starts_as(halting(who));
+        assert_eq!(base(&go), Some(newest.as_str()));
+        world.restore_fails(&go);
+    }
+    world.refuses(halting(6), &[&newest, "3 starts in a row", "Cannot map", "restore.on_failed"]);
+    // A person says that it is mended. It is not.
+    world.say(0, Fact::Pinned { path: newest.clone() });
+    for who in 7..=9 {
+        let go = world.starts_as(halting(who));
+        assert_eq!(base(&go), Some(newest.as_str()), "{who}");
+        world.restore_fails(&go);
+    }
+    world.refuses(halting(10), &["3 starts in a row"]);
+    let go = world.starts(11);
+    assert_eq!(base(&go), Some(path(2, 4).as_str()), "{}", go.reason);
+    let checkpoint = world.checkpoint(go.epoch, 5);
+    assert_eq!(base(&world.starts_as(halting(12))), Some(checkpoint.as_str()));
+}
+
+#[test]
+fn what_only_is_planned_can_be_chosen_again_from_what_it_rested_on() {
+    let mut world = lived();
+    let mut planned = Process::new(Plan { only_plan: true, ..plan(3) });
+    assert_eq!(planned.start.chosen_from(), None);
+    let Verdict::Go(go) = planned.finish(&mut world) else { panic!("{:?}", planned.start) };
+    let situation = planned.start.chosen_from().unwrap();
+    let text = serde_json::to_string(&situation).unwrap();
+    let read: Situation = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, situation);
+    let again = choose(&read);
+    assert_eq!((again.reason, again.candidates), (go.reason, go.candidates));
+    assert_eq!(situation.epoch, 3, "the number that the next start would take");
+}
