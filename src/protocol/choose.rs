@@ -20,7 +20,7 @@ use points::{Damaged, Points, Step, completed};
 use super::entry::EndKind;
 use super::history::{Epoch, History};
 use super::id::JobId;
-use super::point::{Found, PointRef, normalize};
+use super::point::{Found, PointRef, normalize, same};
 
 /// What the configuration says about starts that can't go on as usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,7 +155,7 @@ fn decide(situation: &Situation, points: &Points) -> Choice {
     }
     if let Some(explicit) = situation.explicit.as_deref().map(normalize) {
         let last = latest.and_then(|(_, _, based)| based.explicit.as_deref()).map(normalize);
-        if last.as_deref() != Some(&explicit) {
+        if !last.is_some_and(|last| same(&last, &explicit)) {
             let choice =
                 points.by_path(situation, &explicit, "given to Flink as restore path, and new since the last start");
             return going_back(situation, points, choice);
@@ -300,7 +300,7 @@ fn halted(situation: &Situation, point: &PointRef, why: &str) -> String {
 fn chosen(situation: &Situation, point: &PointRef, epoch: u64, passed_over: Option<PassedOver>) -> Choice {
     let asked_for = || {
         let (number, _, based) = situation.history.newest_based(situation.epoch)?;
-        let base = based.base.as_ref().filter(|base| base.path == point.path);
+        let base = based.base.as_ref().filter(|base| same(&base.path, &point.path));
         base.filter(|_| situation.history.is_asked_for(number, based))
     };
     // What a person had asked for may be as old as it is, until something newer is complete.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Attempt, Based, Claim, End, Entry, Fact, PodRef, RestoreFailed, Saved};
 use super::id::{Id, JobId};
 use super::outcome::StopOutcome;
-use super::point::{Kind, PointRef};
+use super::point::{Kind, PointRef, same};
 
 /// The cluster's past, as far as record and markers know it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ impl Epoch {
 
     /// Adds a point; what is said later of the same one is believed, in its later place.
     fn save(&mut self, saved: Saved) {
-        self.saved.retain(|known| known.point.path != saved.point.path);
+        self.saved.retain(|known| !same(&known.point.path, &saved.point.path));
         self.saved.push(saved);
     }
 }
@@ -128,7 +128,7 @@ impl History {
                 epoch.confirmed = true;
                 // A job that had failed over already restored a checkpoint of its own: that one was complete.
                 let base = epoch.based.as_ref().and_then(|based| based.base.as_ref());
-                let own = restored.as_ref().filter(|point| base.is_none_or(|base| base.path != point.path));
+                let own = restored.as_ref().filter(|point| base.is_none_or(|base| !same(&base.path, &point.path)));
                 if let (Some(id), None) = (own.and_then(|point| point.checkpoint_id), epoch.progressed) {
                     epoch.progressed = Some((*job_id, id));
                 }
@@ -150,7 +150,7 @@ impl History {
             Fact::Ended(end) => {
                 epoch.ended = Some(end.clone());
                 // The marker keeps ends and no points: the savepoint of a stop elsewhere must not be lost with the record.
-                let known = |point: &PointRef| epoch.saved.iter().any(|saved| saved.point.path == point.path);
+                let known = |point: &PointRef| epoch.saved.iter().any(|saved| same(&saved.point.path, &point.path));
                 if let Some(point) = end.savepoint.clone().filter(|point| !known(point)) {
                     epoch.save(Saved {
                         job_id: end.job_id,
@@ -215,7 +215,7 @@ impl History {
         let mut failures = Vec::new();
         for (&number, epoch) in self.epochs.range(..before).rev() {
             let Some(based) = epoch.based.as_ref().filter(|_| epoch.voided.is_none()) else { continue };
-            if based.base.as_ref().is_none_or(|base| base.path != path) {
+            if based.base.as_ref().is_none_or(|base| !same(&base.path, path)) {
                 continue;
             }
             if epoch.confirmed {

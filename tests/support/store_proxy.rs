@@ -35,6 +35,8 @@ pub enum Upstream {
     Plain,
     /// fake-gcs-server creates objects by Google's JSON API only: what comes by the XML API is said in that way.
     FakeGcs,
+    /// It hears of no conditions: what is there is overwritten.
+    Careless,
 }
 
 #[derive(Debug)]
@@ -203,6 +205,9 @@ async fn forward(
     mut request: Request<Bytes>,
 ) -> Result<Response<Full<Bytes>>, Broken> {
     let mut creates = false;
+    if upstream == Upstream::Careless {
+        request.headers_mut().remove(header::IF_NONE_MATCH);
+    }
     if upstream == Upstream::FakeGcs {
         // It goes by the host's name where the path could mean several things.
         request.headers_mut().insert(header::HOST, format!("127.0.0.1:{port}").parse().unwrap());

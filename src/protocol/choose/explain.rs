@@ -1,6 +1,6 @@
 //! Why each point is the one, or is not: for people, who have to agree or to say otherwise.
 
-use super::super::point::PointRef;
+use super::super::point::{PointRef, same};
 use super::points::{Points, Step, failed};
 use super::{Candidate, Choice, Decision, Situation};
 
@@ -23,7 +23,7 @@ pub(super) fn explain(points: &Points, situation: &Situation, choice: &Choice) -
     let view = View { points, situation, choice, line: &line, latest };
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut add = |point: PointRef, reason: &dyn Fn(&PointRef) -> String| {
-        if !candidates.iter().any(|one| one.point.path == point.path) {
+        if !candidates.iter().any(|one| same(&one.point.path, &point.path)) {
             let is_chosen = chosen == Some(point.path.as_str());
             let reason = if is_chosen { choice.reason.clone() } else { reason(&point) };
             candidates.push(Candidate { point, chosen: is_chosen, reason });
@@ -68,7 +68,7 @@ struct View<'a> {
 impl View<'_> {
     /// Why a point is not the one.
     fn of(&self, point: &PointRef) -> String {
-        let place = self.line.iter().position(|one| one.path == point.path);
+        let place = self.line.iter().position(|one| same(&one.path, &point.path));
         let given_up = || failed(self.situation, &point.path).filter(|_| place.is_some());
         if let Some(why) = self.points.trouble(self.situation, &point.path).or_else(given_up) {
             return why;
