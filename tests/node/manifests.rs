@@ -97,9 +97,11 @@ impl Definitions {
         let installed = Self(files);
         for file in &installed.0 {
             // `kubectl wait` takes a definition that says nothing of itself yet for a mistake.
-            let established = r#"jsonpath={.status.conditions[?(@.type=="Established")].status}"#;
             eventually("the definition is established", START, || {
-                (node::kubectl(&["get", "--filename", file, "--output", established]) == "True").then_some(())
+                let definition = node::json(&["get", "--filename", file]);
+                let conditions = definition["status"]["conditions"].as_array()?;
+                let established = |one: &Value| one["type"] == "Established" && one["status"] == "True";
+                conditions.iter().any(established).then_some(())
             });
         }
         installed
