@@ -177,6 +177,15 @@ pub(super) fn share(container: &mut Object, grace: u64) -> Result<(), Shape> {
     mount(container, &json!({"name": NAME, "mountPath": SHARED_PATH, "readOnly": true}))
 }
 
+/// Gives a guard those of the settings that it reads.
+pub(super) fn guard(container: &mut Object, options: &Options) -> Result<(), Shape> {
+    let reads = |name: &str| name.starts_with("SAVEPOINTD_GUARD__") || name == "SAVEPOINTD_FLINK__RECOVERY";
+    for (name, value) in options.settings.iter().filter(|(name, _)| reads(name)) {
+        variable(container, name, Some(json!({"value": value})))?;
+    }
+    Ok(())
+}
+
 /// The mounts of a Flink container whose volumes may outlive the pod.
 pub(super) fn state(spec: &Object, container: &Object) -> Vec<Value> {
     const PASSING: [&str; 6] = ["emptyDir", "configMap", "secret", "downwardAPI", "projected", "image"];

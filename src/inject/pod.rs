@@ -92,6 +92,7 @@ pub(super) fn edit(
                 Err(_) if has_variable(container, "SAVEPOINTD_GUARD__AGENT") => {}
                 Err(why) => notes.push(why),
             }
+            pieces::guard(container, options)?;
         }
     }
     if json::at(container, &["lifecycle", "preStop"]).is_some() {

@@ -349,6 +349,21 @@ fn settings_port_and_record_reach_the_agent() {
 }
 
 #[test]
+fn settings_that_guards_read_reach_them_too() {
+    let documents = [deployment(), workload("Deployment", "workers", &pod(&task_manager()))];
+    let of_both = ("SAVEPOINTD_GUARD__CHECKPOINT".to_owned(), "30s".to_owned());
+    let of_the_agent = ("SAVEPOINTD_SAVEPOINT__FORMAT".to_owned(), "canonical".to_owned());
+    let options = Options { settings: vec![of_both, of_the_agent], ..options() };
+    let injected = done(&documents, &options);
+    let agent = named(&spec_of(&injected.documents[0])["initContainers"], "savepointd")["env"].clone();
+    let guard = spec_of(&injected.documents[1])["containers"][0]["env"].clone();
+    for env in [&agent, &guard] {
+        assert_eq!(named(env, "SAVEPOINTD_GUARD__CHECKPOINT")["value"], "30s");
+    }
+    assert!(agent.to_string().contains("SAVEPOINT__FORMAT") && !guard.to_string().contains("SAVEPOINT__FORMAT"));
+}
+
+#[test]
 fn a_sidecar_becomes_the_other_kind_and_what_people_added_stays() {
     let mut injected = done(&[workload("Job", "orders", &pod(&job_manager()))], &options());
     let template = injected.documents[0].pointer_mut("/spec/template/spec").unwrap();

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use savepointd::inject::documents::{self, Document};
 use serde_json::{Value, json};
 
+use super::application::{START, eventually};
 use super::support::process::binary;
 use super::{node, on_the_node};
 
@@ -95,7 +96,13 @@ impl Definitions {
         }
         let installed = Self(files);
         for file in &installed.0 {
-            node::kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "--filename", file]);
+            // `kubectl wait` takes a definition that says nothing of itself yet for a mistake.
+            eventually("the definition is established", START, || {
+                let definition = node::json(&["get", "--filename", file]);
+                let conditions = definition["status"]["conditions"].as_array()?;
+                let established = |one: &Value| one["type"] == "Established" && one["status"] == "True";
+                conditions.iter().any(established).then_some(())
+            });
         }
         installed
     }
