@@ -107,7 +107,7 @@ impl Place {
         let objects = self.store.client.list(Some(&self.path));
         let listed = objects.map(move |object| {
             let ObjectMeta { location, size, .. } = object.map_err(|source| this.listing_error(source))?;
-            let below = location.as_ref().strip_prefix(this.path.as_ref()).unwrap_or(location.as_ref());
+            let below = location.as_ref().strip_prefix(this.path.as_ref()).unwrap_or_else(|| location.as_ref());
             Ok((below.trim_start_matches('/').to_owned(), size))
         });
         listed.boxed()
