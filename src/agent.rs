@@ -73,7 +73,7 @@ struct Agent {
 /// If a socket or the record can't be opened.
 pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
     let kubernetes = Kubernetes::of(&config);
-    let storage = Storage::new(config.storage.clone());
+    let storage = Storage::new(config.storage.clone(), std::env::vars());
     let record = Record::open(&config.record, &storage, kubernetes.as_ref())?;
     let run_listener = bind(&config.socket, 0o666)?;
     let control_listener = bind(&config.control_socket, 0o600)?;

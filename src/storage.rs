@@ -3,6 +3,7 @@
 //! "Not there" and "can't be read" are never the same answer: only the first may let a job begin with nothing.
 
 mod client;
+mod environment;
 mod error;
 mod http;
 mod look;
@@ -20,6 +21,7 @@ use object_store::path::Path;
 
 use crate::flink::setup::Setup;
 use crate::protocol::point::normalize;
+use environment::Environment;
 pub use error::Error;
 pub use look::{look, newest_checkpoint, newest_savepoint};
 pub use options::Options;
@@ -39,15 +41,16 @@ pub fn is_below_a_bucket(url: &str) -> bool {
 #[derive(Debug, Clone, Default)]
 pub struct Storage {
     options: Options,
+    environment: Environment,
     /// Connections, and tokens that were got for them, are worth keeping.
     open: Arc<Mutex<HashMap<Bucket, Arc<Store>>>>,
 }
 
 impl Storage {
-    /// The stores, to be reached in this way.
+    /// The stores, to be reached in this way, with the credentials that the environment tells of.
     #[must_use]
-    pub fn new(options: Options) -> Self {
-        Self { options, open: Arc::default() }
+    pub fn new(options: Options, environment: impl Iterator<Item = (String, String)>) -> Self {
+        Self { options, environment: Environment::of(environment), open: Arc::default() }
     }
 
     /// How they are reached.
@@ -60,7 +63,10 @@ impl Storage {
     #[must_use]
     pub fn or_of(&self, setup: &Setup) -> Self {
         let options = self.options.or_of(setup);
-        if options == self.options { self.clone() } else { Self::new(options) }
+        if options == self.options {
+            return self.clone();
+        }
+        Self { options, environment: self.environment.clone(), open: Arc::default() }
     }
 
     /// The place that a URL names.
@@ -80,8 +86,9 @@ impl Storage {
         if let Some(store) = open.get(&bucket) {
             return Ok(Arc::clone(store));
         }
-        let client = client::open(&bucket, &self.options, url)?;
-        let store = Arc::new(Store::new(client, bucket != Bucket::Files, client::credentials(&bucket)));
+        let client = client::open(&bucket, &self.options, &self.environment, url)?;
+        let store =
+            Arc::new(Store::new(client, bucket != Bucket::Files, client::credentials(&bucket, &self.environment)));
         open.insert(bucket, Arc::clone(&store));
         Ok(store)
     }

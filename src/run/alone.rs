@@ -58,7 +58,7 @@ pub(super) async fn finish(
     let hands = stop::Hands {
         flink,
         memory: None,
-        storage: Storage::new(finish.storage),
+        storage: Storage::new(finish.storage, std::env::vars()),
         epoch: finish.epoch,
         job_id: job_id.into(),
         target: finish.target,

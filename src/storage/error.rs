@@ -1,6 +1,8 @@
 //! Why storage could not answer.
 
-use super::http::Problem;
+use hyper::StatusCode;
+
+use super::http::{Problem, Refused};
 
 /// Why storage could not answer.
 #[derive(Debug, thiserror::Error)]
@@ -53,20 +55,28 @@ pub enum Error {
     },
 }
 
+/// Whether a store says that something is not there.
+pub(super) fn missing(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::NotFound { .. })
+        || Refused::behind(error).is_some_and(|refused| refused.status == StatusCode::NOT_FOUND)
+}
+
 impl Error {
     /// Whether it may go better by itself.
     #[must_use]
     pub fn passes(&self) -> bool {
         use object_store::Error as Source;
         match self {
-            Self::Store { source, .. } => !matches!(
-                source,
-                Source::PermissionDenied { .. }
-                    | Source::Unauthenticated { .. }
-                    | Source::NotImplemented { .. }
-                    | Source::NotSupported { .. }
-                    | Source::UnknownConfigurationKey { .. }
-            ),
+            Self::Store { source, .. } => {
+                let for_good = matches!(
+                    source,
+                    Source::PermissionDenied { .. }
+                        | Source::Unauthenticated { .. }
+                        | Source::NotImplemented { .. }
+                        | Source::NotSupported { .. }
+                );
+                !for_good && Refused::behind(source).is_none()
+            }
             Self::Unsupported(_)
             | Self::NoEndpoint(_)
             | Self::Path { .. }
@@ -79,6 +89,6 @@ impl Error {
     /// Whether the store answered that the object itself is not there.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        matches!(self, Self::Store { source: object_store::Error::NotFound { .. }, .. })
+        matches!(self, Self::Store { source, .. } if missing(source))
     }
 }

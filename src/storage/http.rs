@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
-use hyper::Response;
+use hyper::{Response, StatusCode};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
@@ -16,6 +16,9 @@ use crate::tls;
 
 /// How long it may take until a store takes a connection.
 const CONNECT: Duration = Duration::from_secs(3);
+
+/// So many letters of a store's answer are shown.
+const TEXT: usize = 500;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +36,28 @@ pub enum Problem {
         "no HTTP client for stores: without CA certificates in the system, set storage.ca (SAVEPOINTD_STORAGE__CA)"
     )]
     Client(#[source] reqwest::Error),
+}
+
+/// A store's clear no. Its library tells it from other trouble only for some requests, and not in the type.
+#[derive(Debug, thiserror::Error)]
+#[error("{status}: {text}")]
+pub(super) struct Refused {
+    pub(super) status: StatusCode,
+    text: String,
+}
+
+impl Refused {
+    /// The clear no behind an error, if there is one.
+    pub(super) fn behind<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        let mut source = Some(error);
+        while let Some(cause) = source {
+            if let Some(refused) = cause.downcast_ref() {
+                return Some(refused);
+            }
+            source = cause.source();
+        }
+        None
+    }
 }
 
 /// Gives every store the same client.
@@ -84,6 +109,11 @@ impl HttpService for Client {
         *request.body_mut() = Some(body.into());
         let response: Response<reqwest::Body> = self.0.execute(request).await.map_err(error)?.into();
         let (parts, body) = response.into_parts();
+        if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND].contains(&parts.status) {
+            let text = body.collect().await.map_err(error)?.to_bytes();
+            let text = String::from_utf8_lossy(&text).chars().take(TEXT).collect();
+            return Err(HttpError::new(HttpErrorKind::Unknown, Refused { status: parts.status, text }));
+        }
         Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body.map_err(error))))
     }
 }

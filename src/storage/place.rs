@@ -11,6 +11,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
 
 use super::Error;
+use super::error::missing;
 
 /// A store, and what is known of it.
 #[derive(Debug)]
@@ -89,10 +90,7 @@ impl Place {
 
     /// A listing of nothing is empty; if even that is not found, there is no bucket.
     fn listing_error(&self, source: object_store::Error) -> Error {
-        match source {
-            object_store::Error::NotFound { .. } if self.store.flat => Error::NoBucket(self.url.clone()),
-            source => self.error(source),
-        }
+        if self.store.flat && missing(&source) { Error::NoBucket(self.url.clone()) } else { self.error(source) }
     }
 
     /// Proves that what is not found is not there: the answer to a question for an object is the same if there is no bucket.
@@ -122,7 +120,7 @@ impl Place {
     pub async fn stat(&self) -> Result<Option<(u64, Option<Timestamp>)>, Error> {
         match self.store.client.head(&self.path).await {
             Ok(head) => Ok(Some((head.size, Timestamp::from_second(head.last_modified.timestamp()).ok()))),
-            Err(object_store::Error::NotFound { .. }) => self.prove_missing().await.map(|()| None),
+            Err(source) if missing(&source) => self.prove_missing().await.map(|()| None),
             Err(source) => Err(self.error(source)),
         }
     }
@@ -177,7 +175,8 @@ impl Place {
     /// If it may still be there.
     pub async fn delete(&self) -> Result<(), Error> {
         match self.store.client.delete(&self.path).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(source) if missing(&source) => Ok(()),
             Err(source) => Err(self.error(source)),
         }
     }

@@ -16,6 +16,7 @@ mod crash;
 mod cycle;
 mod guards;
 mod people;
+mod s3;
 mod slow;
 mod trouble;
 

@@ -12,6 +12,8 @@ pub mod http;
 pub mod life;
 pub mod metadata;
 pub mod process;
+pub mod store_proxy;
+pub mod stores;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
