@@ -120,7 +120,9 @@ pub fn read(input: &mut impl io::Read, each: &mut dyn FnMut(FileRef)) -> Result<
     let mut source = Source::new(input);
     let head = source.array::<HEAD>("the head")?;
     let Head { version, checkpoint_id } = Head::parse(&head).map_err(|error| match error {
-        HeadError::Version(version) => ReadError::unknown(4, format!("format version {version}")),
+        // Older than Flink 1.11, or newer than this build: Flink adds one in a year or two.
+        HeadError::Version(version @ (1..=2 | 8..=31)) => ReadError::unknown(4, format!("format version {version}")),
+        HeadError::Version(_) => ReadError::damaged(4, error.to_string()),
         HeadError::Short(_) | HeadError::Magic(_) => ReadError::damaged(0, error.to_string()),
         HeadError::CheckpointId(_) => ReadError::damaged(8, error.to_string()),
     })?;

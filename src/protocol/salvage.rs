@@ -4,17 +4,17 @@ use jiff::Timestamp;
 
 use super::entry::Saved;
 use super::history::{Epoch, History};
-use super::point::{Found, Kind, PointRef, normalize};
+use super::point::{Found, Kind, PointRef, normalize, same};
 use super::stop::Secured;
 
 /// The entry for a point that is whole and lies in an epoch's own folder, but that the record does not know; and the epoch.
 #[must_use]
 pub fn salvage(history: &History, found: &[Found], secured: &Secured, now: Timestamp) -> Option<(u64, Saved)> {
     let path = &secured.point.path;
-    let listed = found.iter().find(|one| one.path == *path && !one.checkpoint)?;
+    let listed = found.iter().find(|one| same(&one.path, path) && !one.checkpoint)?;
     let number = listed.epoch?;
     let epoch = history.epochs.get(&number)?;
-    if secured.doubt.is_some() || history.saved().any(|(_, saved)| saved.point.path == *path) {
+    if secured.doubt.is_some() || history.saved().any(|(_, saved)| same(&saved.point.path, path)) {
         return None;
     }
     let attempt = epoch.attempt.as_ref().filter(|attempt| is_in(path, &attempt.target));

@@ -61,7 +61,7 @@ async fn contents(options: Options, path: &str) -> Result<Contents, (String, Exi
         error if error.passes() => (report::chain(&error), Exit::Later),
         error => (report::chain(&error), Exit::Refused),
     };
-    let file = Storage::new(options).place(path).map_err(failed)?.join("_metadata");
+    let file = Storage::new(options, std::env::vars()).place(path).map_err(failed)?.join("_metadata");
     let read = pull(&file, |_| (), Contents::read).await.map_err(failed)?;
     read.map_err(ReadError::Io).flatten().map_err(|error| {
         let exit = match &error {

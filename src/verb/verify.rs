@@ -23,7 +23,7 @@ const WIDTH: usize = 40;
 /// # Errors
 /// If the answer can't be written.
 pub async fn verify(options: Options, path: &str, output: Output) -> anyhow::Result<Exit> {
-    let (storage, path) = (Storage::new(options), normalize(path));
+    let (storage, path) = (Storage::new(options, std::env::vars()), normalize(path));
     let progress = RefCell::new(Report::default());
     match storage.place(&path) {
         Ok(point) => {

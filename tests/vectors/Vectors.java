@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -304,7 +305,8 @@ public final class Vectors {
                     Checkpoints.loadCheckpointMetadata(
                             in, Vectors.class.getClassLoader(), metadata.toUri().toString());
         }
-        Map<String, FileSize> files = new TreeMap<>();
+        Comparator<String> relativeFirst = Comparator.comparing(path -> path.startsWith("file:"));
+        Map<String, FileSize> files = new TreeMap<>(relativeFirst.thenComparing(Comparator.naturalOrder()));
         Set<Object> seen = Collections.newSetFromMap(new IdentityHashMap<>());
         List<String> operators = new ArrayList<>();
         long bytes = 0;

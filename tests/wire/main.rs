@@ -21,6 +21,7 @@ mod ends;
 mod faults;
 mod guards;
 mod inject;
+mod inspect;
 mod kubernetes;
 mod native;
 mod processes;
