@@ -14,7 +14,7 @@ use super::choose::{Choice, Decision, Situation, choose, unattributed};
 use super::entry::{Based, Claim, Entry, Fact, Holder, PodRef, Saved};
 use super::history::History;
 use super::id::JobId;
-use super::point::{Found, PointRef, normalize};
+use super::point::{Found, PointRef, normalize, same};
 use super::salvage::salvage;
 use super::stop::{Search, Secured};
 use super::time::Moment;
@@ -421,7 +421,7 @@ impl Start {
         match &choice.decision {
             Decision::Restore(point) => {
                 let point = point.clone();
-                match self.whole.take_if(|secured| secured.point.path == point.path) {
+                match self.whole.take_if(|secured| same(&secured.point.path, &point.path)) {
                     Some(secured) => self.verified(choice, point, Search::Found(secured)),
                     None => self.state = State::Verify { choice, point },
                 }

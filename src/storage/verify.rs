@@ -22,8 +22,10 @@ use super::{Error, Place, Storage};
 use crate::flink::metadata::{self, HEAD, Head, Metadata, ReadError};
 use crate::report;
 
-/// So many requests are under way at once.
-const AT_ONCE: usize = 16;
+/// So many directories are listed at once.
+const LISTED_AT_ONCE: usize = 16;
+/// So many files are asked for at once: where each has a prefix of its own (entropy injection), no listing helps.
+const ASKED_AT_ONCE: usize = 64;
 
 /// What is known of a point. While it is being verified, what is known so far.
 #[derive(Debug, Default)]
@@ -95,7 +97,10 @@ async fn examine(storage: &Storage, point: &Place, progress: &RefCell<Report>) -
             report.files = wanted.count();
         }
         Err(error @ ReadError::Damaged { .. }) => return Ok(Verdict::Broken(error.to_string())),
-        Err(error @ ReadError::Unknown { .. }) => return Ok(Verdict::Doubtful(error.to_string())),
+        Err(ReadError::Unknown { offset, what }) => {
+            let why = format!("{what} in _metadata, at byte {offset}, is not known to this build of savepointd");
+            return Ok(Verdict::Doubtful(why));
+        }
         Err(error @ ReadError::Io(_)) => return Ok(Verdict::Unreadable(report::chain(&error))),
     }
     find(storage, wanted, progress).await?;
@@ -177,11 +182,11 @@ async fn find(storage: &Storage, wanted: Wanted, progress: &RefCell<Report>) -> 
         progress.borrow_mut().damages.push(Damage { path, what: Wrong::Nowhere });
     }
     let listing = wanted.directories.into_iter().map(|(url, files)| list(storage, url, files, progress));
-    let rest: Vec<_> = stream::iter(listing).buffer_unordered(AT_ONCE).try_collect().await?;
+    let rest: Vec<_> = stream::iter(listing).buffer_unordered(LISTED_AT_ONCE).try_collect().await?;
     let asking = rest.into_iter().flat_map(|(directory, files)| {
         files.into_iter().map(move |(name, length)| ask(storage, format!("{directory}/{name}"), length, progress))
     });
-    stream::iter(asking).buffer_unordered(AT_ONCE).try_collect().await
+    stream::iter(asking).buffer_unordered(ASKED_AT_ONCE).try_collect().await
 }
 
 /// Lists a directory, if that is cheaper; gives the files that have to be asked for.
