@@ -183,6 +183,7 @@ fn ten_thousand_files_on_s3_take_at_most_fifty_requests() {
     let (code, answer, requests) = verify(objects.clone(), &[]);
     assert_eq!((code, answer["verdict"].as_str()), (0, Some("whole")), "{answer:#}");
     assert_eq!(answer["files"], 10_000);
+    eprintln!("10,000 files verified with {} requests", requests.len());
     assert!(requests.len() <= 50, "{}: {requests:#?}", requests.len());
     assert_eq!(answer["requests"], requests.len(), "it counts what it asks: {requests:#?}");
     // Of all of them the one that is not there is named.
