@@ -41,11 +41,11 @@ fn main() {
         let mut seen = 0;
         metadata::read(&mut File::open(&path).unwrap(), &mut |_| seen += 1).unwrap();
         walls.push(wall.elapsed());
-        reads.push(processor_time() - begin);
+        reads.push(processor_time().saturating_sub(begin));
         assert_eq!(seen, files);
         let begin = processor_time();
         plain(&path);
-        plains.push(processor_time() - begin);
+        plains.push(processor_time().saturating_sub(begin));
     }
     let [read, plain, wall] = [reads, plains, walls].map(|times| median(&times));
     let rate = |time: Duration| size / 1e6 / time.as_secs_f64();
