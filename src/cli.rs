@@ -163,6 +163,15 @@ pub enum Verb {
         #[arg(long, value_enum, default_value = "table")]
         output: Output,
     },
+    /// Try out what savepointd relies on, and say what is wrong with it; what is written for that is deleted again
+    Doctor {
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+        /// The entrypoint, if Flink's own configuration is to be read before the first start
+        #[arg(last = true, value_name = "CMD")]
+        command: Vec<String>,
+    },
     /// Have the next start restore this point
     Pin {
         /// The savepoint's or checkpoint's directory

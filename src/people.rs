@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::cluster;
 use crate::config::Config;
+use crate::doctor::{self, Finding, Subject};
 use crate::flink::setup::Setup;
 use crate::kubernetes::Kubernetes;
 use crate::protocol::choose::Candidate;
@@ -45,6 +46,11 @@ pub enum Request {
     Fresh,
     /// The newest epoch's holder is gone for good.
     Takeover,
+    /// What will not work?
+    Doctor {
+        /// What Flink's configuration says, where it was given.
+        setup: Option<Box<Setup>>,
+    },
 }
 
 /// The answer, or why there is none.
@@ -55,6 +61,8 @@ pub enum Answer {
     History(Vec<Row>),
     /// What the next start would do.
     Plan(Plan),
+    /// What was found out about that on which savepointd relies.
+    Findings(Vec<Finding>),
     /// Done; the text says what.
     Done(String),
     /// Not done; the text says why. `passes`: it may go better by itself.
@@ -130,6 +138,7 @@ pub async fn answer(
             .await
         }
         Request::Takeover => take_over(record).await,
+        Request::Doctor { setup } => examine(record, storage, config, kubernetes, setup.as_deref()).await,
     };
     result.unwrap_or_else(|refusal| refusal)
 }
@@ -269,6 +278,29 @@ async fn plan(
         }
         Verdict::Later { reason, .. } | Verdict::Superseded { reason } => refused(reason, true),
     })
+}
+
+async fn examine(
+    record: &Record,
+    storage: &Storage,
+    config: &Config,
+    kubernetes: Option<&Kubernetes>,
+    setup: Option<&Setup>,
+) -> Result<Answer, Answer> {
+    let cluster = cluster::id(config, kubernetes).await;
+    let cluster = &cluster.map_err(|error| refused(report::chain(&error), error.passes()))?;
+    // Those that a start has used, else those that the next one will; a record that can't be read is a finding by itself.
+    let known = if let Some(setup) = setup {
+        Some(plan::directories(config, setup).map_err(|reason| refused(reason, false))?)
+    } else {
+        let snapshot = record.load().await.ok();
+        let claimed =
+            snapshot.and_then(|snapshot| Some(History::read(&snapshot.entries).newest_claim()?.1.directories.clone()));
+        claimed.or_else(|| plan::directories(config, &Setup::default()).ok())
+    };
+    let storage = setup.map_or_else(|| storage.clone(), |setup| storage.or_of(setup));
+    let subject = Subject { config, record, storage: &storage, cluster, directories: known.as_ref() };
+    Ok(Answer::Findings(doctor::examine(&subject).await))
 }
 
 fn marker(storage: &Storage, directories: &Directories, cluster: &str) -> Result<Marker, Answer> {

@@ -1,6 +1,7 @@
 //! The verbs that people type: thin, and the only place that prints.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "people read it")]
 
+mod doctor;
 mod drain;
 mod history;
 mod inject;
@@ -11,6 +12,7 @@ mod plan;
 use crate::cli::Verb;
 use crate::config::{Client, Config};
 use crate::exit::Exit;
+use crate::flink::setup::Setup;
 use crate::http;
 use crate::kubernetes::Kubernetes;
 use crate::people::{self, Answer, Request};
@@ -41,13 +43,16 @@ pub async fn run(
             other => Ok(said(other)),
         },
         Verb::Plan { output, command } => {
-            let setup = if command.is_empty() {
-                None
-            } else {
-                Some(Box::new(run::learn(&command).map_err(anyhow::Error::msg)?))
-            };
+            let setup = learn(&command)?;
             match ask(Request::Plan { setup }, &config()?).await? {
                 Answer::Plan(plan) => plan::print(&plan, output),
+                other => Ok(said(other)),
+            }
+        }
+        Verb::Doctor { output, command } => {
+            let setup = learn(&command)?;
+            match ask(Request::Doctor { setup }, &config()?).await? {
+                Answer::Findings(findings) => doctor::print(&findings, output),
                 other => Ok(said(other)),
             }
         }
@@ -58,6 +63,14 @@ pub async fn run(
         Verb::Drain => drain::drain(&client()?).await,
         Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) | Verb::Inspect { .. } => Ok(Exit::Usage),
     }
+}
+
+/// What Flink's configuration says for this command line, if there is one.
+fn learn(command: &[String]) -> anyhow::Result<Option<Box<Setup>>> {
+    if command.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(run::learn(command).map_err(anyhow::Error::msg)?)))
 }
 
 /// Asks the agent, or, where none listens or the one that does is just ending, looks for itself. Asking twice for the same
@@ -84,7 +97,7 @@ fn said(answer: Answer) -> Exit {
             complain(&reason);
             if passes { Exit::Later } else { Exit::Refused }
         }
-        Answer::History(_) | Answer::Plan(_) => {
+        Answer::History(_) | Answer::Plan(_) | Answer::Findings(_) => {
             complain("the agent gave another answer than was asked for; is it of the same version?");
             Exit::System
         }

@@ -22,7 +22,9 @@ async fn route(agent: &Agent, request: Request<Incoming>) -> Result<Response<Bod
     Ok(match (request.method().as_str(), request.uri().path()) {
         ("POST", "/v1/ask") => {
             let mut asked: people::Request = http::read(request).await?;
-            if let people::Request::Plan { setup: setup @ None } = &mut asked {
+            if let people::Request::Plan { setup: setup @ None } | people::Request::Doctor { setup: setup @ None } =
+                &mut asked
+            {
                 *setup = agent.session.borrow().as_ref().map(|session| Box::new(session.setup.clone()));
             }
             let setup = agent.session.borrow().as_ref().map(|session| session.setup.clone());

@@ -19,7 +19,7 @@ use points::{Damaged, Points, Step, completed};
 use super::entry::EndKind;
 use super::history::{Epoch, History};
 use super::id::JobId;
-use super::point::{Found, PointRef, normalize};
+use super::point::{Found, PointRef, normalize, same};
 
 /// What the configuration says about starts that can't go on as usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +138,7 @@ fn decide(situation: &Situation, points: &Points) -> Choice {
     }
     if let Some(explicit) = situation.explicit.as_deref().map(normalize) {
         let last = latest.and_then(|(_, _, based)| based.explicit.as_deref()).map(normalize);
-        if last.as_deref() != Some(&explicit) {
+        if !last.is_some_and(|last| same(&last, &explicit)) {
             let choice =
                 points.by_path(situation, &explicit, "given to Flink as restore path, and new since the last start");
             return going_back(situation, points, choice);

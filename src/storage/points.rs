@@ -4,7 +4,7 @@ use super::look::metadata;
 use super::{Error, Place, Storage};
 use crate::protocol::entry::Directories;
 use crate::protocol::id::JobId;
-use crate::protocol::point::{Found, Metadata, PointRef, normalize};
+use crate::protocol::point::{Found, Metadata, PointRef, normalize, same};
 
 /// The folder that this cluster's savepoints go to.
 ///
@@ -34,7 +34,7 @@ pub async fn list(
 ) -> Result<Vec<Found>, Error> {
     let mut found: Vec<Found> = Vec::new();
     let mut add = |one: Found| {
-        if !found.iter().any(|other| other.path == one.path) {
+        if !found.iter().any(|other| same(&other.path, &one.path)) {
             found.push(one);
         }
     };
@@ -54,7 +54,7 @@ pub async fn list(
         }
     }
     for point in recorded {
-        if found.iter().any(|one| one.path == point.path) {
+        if found.iter().any(|one| same(&one.path, &point.path)) {
             continue;
         }
         let (metadata, modified) = metadata(&storage.place(&point.path)?).await?;

@@ -92,6 +92,7 @@ fn a_store_that_is_away_at_the_stop_and_at_the_start_loses_nothing() {
     assert_eq!(outcome["recorded"].as_bool(), Some(false), "{outcome}");
 
     // Nobody knows what is there: that is no reason to begin with nothing.
+    cluster.waits = true;
     let process = cluster.run();
     let waiting = process.logged("start", Duration::from_secs(60));
     assert_eq!(waiting["decision"], "later", "{waiting}");

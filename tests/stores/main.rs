@@ -14,5 +14,6 @@
 mod support;
 
 mod contract;
+mod doctor;
 mod faults;
 mod world;

@@ -53,6 +53,8 @@ pub struct Cluster {
     pub variables: Vec<(String, String)>,
     /// Where the record is, if not in the directory.
     pub record_url: Option<String>,
+    /// Whether `run` waits at the gate in place of ending.
+    pub waits: bool,
 }
 
 impl Cluster {
@@ -123,6 +125,7 @@ impl Cluster {
             settings: Vec::new(),
             variables: Vec::new(),
             record_url: None,
+            waits: false,
         }
     }
 
@@ -190,6 +193,9 @@ impl Cluster {
     pub fn run(&self) -> Process {
         let mut command = Command::new(binary());
         command.args(["run", "--agent", "--record", &self.record()]);
+        if self.waits {
+            command.args(["--on-refusal", "wait"]);
+        }
         command.args(["--set", &format!("admin.address=127.0.0.1:{}", self.admin)]);
         self.job_manager_behind(command)
     }

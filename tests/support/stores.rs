@@ -1,6 +1,6 @@
 //! Real object stores on this machine, each in a directory of its own, ended with the test.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// MinIO. A second bucket, `st.ate`, has a dot in its name.
+    /// The one that speaks S3. A second bucket, `st.ate`, has a dot in its name.
     pub fn minio() -> Self {
         let dir = tempfile::tempdir().unwrap();
         for bucket in ["state", "st.ate"] {
@@ -130,10 +130,9 @@ fn start(command: &mut Command) -> Child {
 
 /// A program that `tests/stores.sh` has got.
 fn program(name: &str) -> PathBuf {
-    let cache = std::env::var_os("SPTEST_CACHE").map(PathBuf::from).unwrap_or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        cache.unwrap_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cache")).join("savepointd")
-    });
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let shared = || variable("XDG_CACHE_HOME").unwrap_or_else(|| variable("HOME").unwrap().join(".cache"));
+    let cache = variable("SPTEST_CACHE").unwrap_or_else(|| shared().join("savepointd"));
     let program = cache.join("stores/bin").join(name);
     assert!(program.exists(), "{} is missing: tests/stores.sh gets it", program.display());
     program
