@@ -97,7 +97,7 @@ fn what_is_wrong_with_a_file_is_said_with_its_place_and_an_exit_code() {
         "{said:?}"
     );
     assert_eq!(said_of(&[]).code, 65, "empty");
-    let mut newer = whole.clone();
+    let mut newer = whole;
     newer[7] = 8;
     let said = said_of(&newer);
     assert_eq!((said.code, said.err.contains("format version 8")), (77, true), "{said:?}");
@@ -116,7 +116,7 @@ fn a_hostile_file_takes_no_memory() {
     let dir = tempfile::tempdir().unwrap();
     let whole = std::fs::read(vector("1.20.5-canonical-hashmap").join("_metadata")).unwrap();
     // As many operators as there can be; and as many bytes of inlined state, of the second's coordinator.
-    let mut operators = whole.clone();
+    let mut operators = whole;
     operators[20..24].copy_from_slice(&i32::MAX.to_be_bytes());
     operators.truncate(24);
     let mut inlined = operators.clone();

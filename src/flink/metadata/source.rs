@@ -1,4 +1,8 @@
 //! The file's bytes as numbers, texts and what is passed over, through one buffer of a fixed size.
+#![allow(
+    clippy::inline_always,
+    reason = "it is called for every few bytes, and the release profile optimises for size"
+)]
 
 use std::io;
 
@@ -23,12 +27,13 @@ impl<R: io::Read> Source<R> {
     }
 
     /// Of the next byte.
+    #[inline(always)]
     pub(super) fn offset(&self) -> u64 {
         self.before + self.from as u64
     }
 
     /// The next `count` bytes, which must be fewer than the buffer has.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, count: usize, what: &'static str) -> Result<&[u8], ReadError> {
         if self.to - self.from < count {
             self.fill(count, what)?;
@@ -38,30 +43,30 @@ impl<R: io::Read> Source<R> {
         Ok(self.buffer.get(from..from + count).unwrap_or_default())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], ReadError> {
         let offset = self.offset();
         let taken = self.take(N, what)?.first_chunk().copied();
         taken.ok_or_else(|| ended(offset, what))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn byte(&mut self, what: &'static str) -> Result<u8, ReadError> {
         self.array(what).map(|[byte]| byte)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn int(&mut self, what: &'static str) -> Result<i32, ReadError> {
         self.array(what).map(i32::from_be_bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn long(&mut self, what: &'static str) -> Result<i64, ReadError> {
         self.array(what).map(i64::from_be_bytes)
     }
 
     /// A number of things that follow.
-    #[inline]
+    #[inline(always)]
     pub(super) fn count(&mut self, what: &'static str) -> Result<u32, ReadError> {
         let offset = self.offset();
         let count = self.int(what)?;
@@ -69,7 +74,7 @@ impl<R: io::Read> Source<R> {
     }
 
     /// A size or a position; none where Flink writes that it does not know it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn size(&mut self, what: &'static str) -> Result<Option<u64>, ReadError> {
         let offset = self.offset();
         match self.long(what)? {
@@ -110,7 +115,7 @@ impl<R: io::Read> Source<R> {
         text::check(self.raw_text(what)?).map_err(|wrong| wrong.at(offset, what))
     }
 
-    #[inline]
+    #[inline(always)]
     fn raw_text(&mut self, what: &'static str) -> Result<&[u8], ReadError> {
         let length = self.array(what).map(u16::from_be_bytes)?;
         self.take(usize::from(length), what)

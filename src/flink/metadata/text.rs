@@ -21,10 +21,9 @@ impl Wrong {
 }
 
 /// The text that `bytes` are.
-#[inline]
 pub(super) fn decode(bytes: &[u8]) -> Result<String, Wrong> {
     match std::str::from_utf8(bytes) {
-        Ok(text) if bytes.is_ascii() => Ok(text.to_owned()),
+        Ok(text) if is_ascii(bytes) => Ok(text.to_owned()),
         _ => decode_units(bytes),
     }
 }
@@ -32,7 +31,16 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, Wrong> {
 /// Whether Java can read `bytes`.
 #[inline]
 pub(super) fn check(bytes: &[u8]) -> Result<(), Wrong> {
-    if bytes.is_ascii() { Ok(()) } else { units(bytes, |_| ()) }
+    if is_ascii(bytes) { Ok(()) } else { units(bytes, |_| ()) }
+}
+
+/// As the slice's own, which a profile that optimises for size makes a loop over single bytes.
+#[inline]
+fn is_ascii(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks();
+    let words = words.iter().fold(0, |all, word| all | u64::from_ne_bytes(*word));
+    let rest = rest.iter().fold(0, |all, byte| all | byte);
+    words & 0x8080_8080_8080_8080 == 0 && rest & 0x80 == 0
 }
 
 fn decode_units(bytes: &[u8]) -> Result<String, Wrong> {
