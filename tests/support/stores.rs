@@ -1,6 +1,6 @@
 //! Real object stores on this machine, each in a directory of its own, ended with the test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -33,6 +33,15 @@ pub struct Store {
 impl Store {
     /// The one that speaks S3. A second bucket, `st.ate`, has a dot in its name.
     pub fn minio() -> Self {
+        Self::minio_with(None)
+    }
+
+    /// The same, at its own port by TLS only, with `public.crt` and `private.key` of a directory.
+    pub fn minio_by_tls(certificates: &Path) -> Self {
+        Self::minio_with(Some(certificates))
+    }
+
+    fn minio_with(certificates: Option<&Path>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for bucket in ["state", "st.ate"] {
             std::fs::create_dir(dir.path().join(bucket)).unwrap();
@@ -42,9 +51,14 @@ impl Store {
         command.env("MINIO_ROOT_USER", "tester").env("MINIO_ROOT_PASSWORD", "tested-secret");
         command.env("MINIO_UPDATE", "off").env("MINIO_BROWSER", "off").env("HOME", dir.path());
         command.args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")]).arg(dir.path());
+        if let Some(certificates) = certificates {
+            command.arg("--certs-dir").arg(certificates);
+        }
         let child = start(&mut command);
+        // 400: it serves, but not without TLS.
+        let serving = if certificates.is_some() { 400 } else { 200 };
         eventually("MinIO serves", START, || {
-            http::get(port, "/minio/health/ready").filter(|(status, _)| *status == 200)
+            http::get(port, "/minio/health/ready").filter(|(status, _)| *status == serving)
         });
         let proxy = StoreProxy::before(port, Upstream::Plain);
         let variables = vec![
