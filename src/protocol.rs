@@ -14,6 +14,7 @@ pub mod native;
 pub mod options;
 pub mod outcome;
 pub mod point;
+pub mod retention;
 pub mod shell;
 pub mod start;
 pub mod stop;

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use points::unattributed;
-use points::{Damaged, Points, Step, completed};
+pub use points::{Standing, completed, standing, unattributed};
+use points::{Damaged, Points, Step};
 
 use super::entry::EndKind;
 use super::history::{Epoch, History};
@@ -311,4 +311,4 @@ fn plain(decision: Decision, reason: &str) -> Choice {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

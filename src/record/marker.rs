@@ -80,6 +80,7 @@ fn name(entry: &Entry) -> Option<String> {
         | Fact::HandoverAsked { .. }
         | Fact::Left
         | Fact::TakenOver
+        | Fact::Pruned { .. }
         | Fact::Unknown => return None,
     };
     Some(format!("{}-{kind}.json", entry.epoch))

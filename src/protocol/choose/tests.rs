@@ -1,6 +1,6 @@
 //! Fixtures for the choice: a cluster's past is told epoch by epoch, and read the way a start reads it.
 
-mod properties;
+pub(in crate::protocol) mod properties;
 mod situations;
 
 use super::*;
