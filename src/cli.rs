@@ -56,7 +56,7 @@ pub struct Settings {
     /// The configuration file (TOML)
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The record's URL, such as `configmap://flink/orders` or `file:///var/lib/savepointd/orders`
+    /// The record's URL, such as `configmap://flink/orders`, `s3://state/orders` or `file:///var/lib/savepointd/orders`
     #[arg(long, global = true, value_name = "URL")]
     pub record: Option<String>,
     /// A configuration value; may be given several times
@@ -150,6 +150,14 @@ pub enum Verb {
         /// The entrypoint, if Flink's own configuration is to be read before the first start
         #[arg(last = true, value_name = "CMD")]
         command: Vec<String>,
+    },
+    /// Prove a savepoint or checkpoint whole: every file that it refers to is there, with its length
+    Verify {
+        /// The savepoint's or checkpoint's directory
+        path: String,
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
     },
     /// Have the next start restore this point
     Pin {

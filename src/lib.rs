@@ -32,4 +32,5 @@ pub mod start;
 pub mod stop;
 pub mod storage;
 pub mod telemetry;
+pub mod tls;
 pub mod verb;

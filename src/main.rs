@@ -92,6 +92,10 @@ async fn dispatch(cli: Cli, signals: Signals) -> anyhow::Result<Exit> {
             if signals.default_from_now_on() {
                 return Ok(Exit::Terminated);
             }
+            if let Verb::Verify { path, output } = &other {
+                let storage = config::load_storage(file, std::env::vars(), flags)?;
+                return verb::verify(storage, path, *output).await;
+            }
             let config = || Ok(Config::load(file, std::env::vars(), flags.clone())?);
             verb::run(other, config, || Ok(Client::load(file, std::env::vars(), flags.clone())?)).await
         }

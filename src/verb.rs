@@ -6,6 +6,7 @@ mod history;
 mod inject;
 mod install;
 mod plan;
+mod verify;
 
 use crate::cli::Verb;
 use crate::config::{Client, Config};
@@ -15,7 +16,9 @@ use crate::kubernetes::Kubernetes;
 use crate::people::{self, Answer, Request};
 use crate::record::Record;
 use crate::run;
+use crate::storage::Storage;
 pub use inject::inject;
+pub use verify::verify;
 
 /// Says what went wrong.
 pub fn complain(message: &str) {
@@ -53,7 +56,7 @@ pub async fn run(
         Verb::Fresh => Ok(said(ask(Request::Fresh, &config()?).await?)),
         Verb::Takeover => Ok(said(ask(Request::Takeover, &config()?).await?)),
         Verb::Drain => drain::drain(&client()?).await,
-        Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) => Ok(Exit::Usage),
+        Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) | Verb::Verify { .. } => Ok(Exit::Usage),
     }
 }
 
@@ -63,8 +66,9 @@ async fn ask(request: Request, config: &Config) -> anyhow::Result<Answer> {
     match http::call(&config.control_socket, "POST", "/v1/ask", &request).await {
         Err(http::Error::Connect { .. } | http::Error::Connection(_)) => {
             let kubernetes = Kubernetes::of(config);
-            let record = Record::open(&config.record, kubernetes.as_ref())?;
-            Ok(people::answer(request, &record, config, kubernetes.as_ref()).await)
+            let storage = Storage::new(config.storage.clone());
+            let record = Record::open(&config.record, &storage, kubernetes.as_ref())?;
+            Ok(people::answer(request, &record, &storage, config, kubernetes.as_ref()).await)
         }
         answered => Ok(answered?),
     }

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use points::{Standing, completed, standing, unattributed};
 use points::{Damaged, Points, Step};
+pub use points::{Standing, completed, standing, unattributed};
 
 use super::entry::EndKind;
 use super::history::{Epoch, History};
@@ -28,6 +28,9 @@ pub struct Policy {
     pub fresh_without_history: bool,
     /// An older point may be used if the newest is missing or broken.
     pub previous_if_broken: bool,
+    /// A point that can't be verified may be used.
+    #[serde(default)]
+    pub trust_unverifiable: bool,
     /// Older state than this is refused.
     pub max_state_age: Option<SignedDuration>,
 }

@@ -176,6 +176,8 @@ impl History {
                         completed_at: entry.at,
                         bytes: None,
                         duration_ms: None,
+                        doubt: Some("not looked at".to_owned()),
+                        salvaged: false,
                     });
                 }
             }
@@ -284,6 +286,8 @@ mod tests {
             completed_at: Timestamp::UNIX_EPOCH,
             bytes: Some(5),
             duration_ms: None,
+            doubt: None,
+            salvaged: false,
         });
         let saved = entry(1, 1, saved);
         let bytes = |entries: &[Entry]| {

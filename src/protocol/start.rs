@@ -11,15 +11,18 @@ use std::time::Duration;
 pub use messages::{Appended, Effect, Event, Go, JobIds, Liveness, Loaded, Plan, Trouble, Verdict};
 
 use super::choose::{Choice, Decision, Situation, choose, unattributed};
-use super::entry::{Based, Claim, Entry, Fact, Holder, PodRef};
+use super::entry::{Based, Claim, Entry, Fact, Holder, PodRef, Saved};
 use super::history::History;
 use super::id::JobId;
 use super::point::{Found, PointRef, normalize};
-use super::stop::Search;
+use super::salvage::salvage;
+use super::stop::{Search, Secured};
 use super::time::Moment;
 
 /// How long one look at record or storage may take.
 const REQUEST: Duration = Duration::from_secs(20);
+/// How long a point may take to be verified, as long as storage answers.
+const VERIFY: Duration = Duration::from_mins(10);
 /// How often a start that others overtake tries again by itself.
 const TRIES: u32 = 10;
 
@@ -49,6 +52,12 @@ enum State {
         choice: Choice,
         point: PointRef,
     },
+    /// The point is whole, and nobody has recorded it yet.
+    Salvage {
+        epoch: u64,
+        saved: Saved,
+        choice: Choice,
+    },
     Base {
         choice: Choice,
     },
@@ -68,6 +77,8 @@ pub struct Start {
     epoch: u64,
     found: Vec<Found>,
     broken: BTreeMap<String, String>,
+    /// What was verified whole; not looked at twice.
+    whole: Option<Secured>,
     /// The newest epoch's holder was looked at, and is in nobody's way.
     passed: bool,
     /// Nobody else was promised the next epoch.
@@ -87,6 +98,7 @@ impl Start {
             epoch: 0,
             found: Vec::new(),
             broken: BTreeMap::new(),
+            whole: None,
             passed: false,
             no_heir: false,
         }
@@ -107,13 +119,17 @@ impl Start {
             State::Claim => Effect::Append { epoch: self.epoch, facts: self.claim() },
             State::List => self.list(),
             State::Verify { point, .. } => Effect::Verify(point.path.clone()),
+            State::Salvage { epoch, saved, .. } => {
+                Effect::Append { epoch: *epoch, facts: vec![Fact::Saved(saved.clone())] }
+            }
             State::Base { choice } => {
                 Effect::Append { epoch: self.epoch, facts: vec![Fact::Based(self.based(choice))] }
             }
             State::Mark(go) => Effect::Mark { epoch: go.epoch },
             State::Done(verdict) => return Step::Done(verdict.clone()),
         };
-        Step::Do { effect, until: now.plus(REQUEST) }
+        let patience = if matches!(effect, Effect::Verify(_)) { VERIFY } else { REQUEST };
+        Step::Do { effect, until: now.plus(patience) }
     }
 
     /// Takes in what happened.
@@ -144,11 +160,11 @@ impl Start {
                 self.done(Verdict::Later { reason, holder: Some(holder) });
             }
             (
-                State::Rebuild | State::Claim | State::Base { .. } | State::Ask { .. },
+                State::Rebuild | State::Claim | State::Salvage { .. } | State::Base { .. } | State::Ask { .. },
                 Event::Appended(Appended::Conflict),
             ) => self.again(),
             (
-                State::Rebuild | State::Claim | State::Base { .. } | State::Ask { .. },
+                State::Rebuild | State::Claim | State::Salvage { .. } | State::Base { .. } | State::Ask { .. },
                 Event::Appended(Appended::Failed(trouble)),
             ) => self.trouble(trouble),
             (State::Rebuild, Event::Appended(Appended::Done)) => self.state = State::Load,
@@ -159,6 +175,7 @@ impl Start {
             (State::List, Event::Listed(Ok(found))) => self.listed(found),
             (State::List, Event::Listed(Err(trouble))) => self.trouble(trouble),
             (State::Verify { choice, point }, Event::Verified(search)) => self.verified(choice, point, search),
+            (State::Salvage { choice, .. }, Event::Appended(Appended::Done)) => self.state = State::Base { choice },
             (State::Base { choice }, Event::Appended(Appended::Done)) => {
                 self.state = State::Mark(self.go(&choice, false));
             }
@@ -395,7 +412,10 @@ impl Start {
         match &choice.decision {
             Decision::Restore(point) => {
                 let point = point.clone();
-                self.state = State::Verify { choice, point };
+                match self.whole.take_if(|secured| secured.point.path == point.path) {
+                    Some(secured) => self.verified(choice, point, Search::Found(secured)),
+                    None => self.state = State::Verify { choice, point },
+                }
             }
             Decision::Fresh => self.base(choice),
             Decision::Hold | Decision::Refuse => {
@@ -408,8 +428,17 @@ impl Start {
     fn verified(&mut self, mut choice: Choice, point: PointRef, search: Search) {
         let why = match search {
             Search::Found(secured) => {
+                if let Some(doubt) = &secured.doubt {
+                    if !self.plan.policy.trust_unverifiable {
+                        return self.refuse_unverifiable(choice, &point, doubt);
+                    }
+                    let trusted = "used all the same, as restore.on_unverifiable allows";
+                    choice.reason = format!("{}; it can't be verified ({doubt}), and is {trusted}", choice.reason);
+                }
                 let checkpoint_id = secured.point.checkpoint_id.or(point.checkpoint_id);
-                choice.decision = Decision::Restore(PointRef { checkpoint_id, ..point });
+                let point = PointRef { checkpoint_id, ..point };
+                choice.decision = Decision::Restore(point.clone());
+                self.whole = Some(Secured { point, ..secured });
                 return self.base(choice);
             }
             Search::Unreadable(reason) => {
@@ -426,12 +455,30 @@ impl Start {
         self.choose();
     }
 
+    /// A point of which it can't be told whether it is whole is neither used nor passed over by itself.
+    fn refuse_unverifiable(&mut self, choice: Choice, point: &PointRef, doubt: &str) {
+        let mut candidates = choice.candidates;
+        for candidate in candidates.iter_mut().filter(|candidate| candidate.point.path == point.path) {
+            (candidate.chosen, candidate.reason) = (false, format!("it can't be verified: {doubt}"));
+        }
+        let reason = format!(
+            "{} ({}) can't be verified: {doubt}. To use what can't be verified: restore.on_unverifiable = \"trust\"; or say \
+             which other point to use: savepointd pin PATH",
+            point.path, choice.reason
+        );
+        self.done(Verdict::No { decision: Decision::Refuse, reason, candidates });
+    }
+
     fn base(&mut self, choice: Choice) {
         if self.plan.only_plan {
             let go = self.go(&choice, false);
             return self.done(Verdict::Go(go));
         }
-        self.state = State::Base { choice };
+        let whole = base_of(&choice).and(self.whole.as_ref());
+        self.state = match whole.and_then(|whole| salvage(&self.history, &self.found, whole, self.plan.now)) {
+            Some((epoch, saved)) => State::Salvage { epoch, saved, choice },
+            None => State::Base { choice },
+        };
     }
 
     fn based(&self, choice: &Choice) -> Based {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::{Config, Handover, JobIdPolicy, OnBroken, OnNoState};
+use crate::config::{Config, Handover, JobIdPolicy, OnBroken, OnNoState, OnUnverifiable};
 use crate::flink::setup::{Mode, Setup};
 use crate::protocol::choose::Policy;
 use crate::protocol::entry::{Directories, Holder};
@@ -28,6 +28,7 @@ pub fn of(
         policy: Policy {
             fresh_without_history: config.restore.on_no_state == OnNoState::Fresh,
             previous_if_broken: config.restore.on_broken == OnBroken::Previous,
+            trust_unverifiable: config.restore.on_unverifiable == OnUnverifiable::Trust,
             max_state_age: config.restore.max_state_age.and_then(|age| SignedDuration::try_from(age).ok()),
         },
         now: Timestamp::now(),

@@ -29,6 +29,12 @@ pub(super) fn print(rows: &[Row], output: Output) -> anyhow::Result<Exit> {
             row.ended.map_or_else(|| row.outcome.map_or("-", |outcome| outcome.as_str()), |end| end.as_str()),
             row.path.as_deref().unwrap_or("-"),
         );
+        if row.salvaged {
+            println!("{:>5}  salvaged: found whole in storage by the next start, as nobody had recorded it", "");
+        }
+        if let Some(doubt) = &row.doubt {
+            println!("{:>5}  not verified when it was recorded: {doubt}", "");
+        }
     }
     Ok(Exit::Done)
 }

@@ -9,6 +9,7 @@ pub mod fake_kubernetes;
 pub mod flink;
 pub mod http;
 pub mod life;
+pub mod metadata;
 pub mod process;
 
 use std::sync::atomic::{AtomicU32, Ordering};

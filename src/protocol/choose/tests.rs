@@ -143,6 +143,8 @@ impl Past {
             completed_at,
             bytes: None,
             duration_ms: None,
+            doubt: None,
+            salvaged: false,
         }))
     }
 
@@ -208,7 +210,12 @@ fn start(number: u64, past: Vec<Past>) -> Case {
         }
         found.extend(past.found);
     }
-    let policy = Policy { fresh_without_history: true, previous_if_broken: false, max_state_age: None };
+    let policy = Policy {
+        fresh_without_history: true,
+        previous_if_broken: false,
+        trust_unverifiable: false,
+        max_state_age: None,
+    };
     Case {
         situation: Situation {
             cluster: CLUSTER.into(),

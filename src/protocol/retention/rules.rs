@@ -82,7 +82,8 @@ impl<'a> Rules<'a> {
         let savepoints = line().filter(|one| !one.checkpoint).take(keep);
         let savepoints = savepoints.map(|one| (one, format!("one of the {keep} newest savepoints")));
         let left = self.standing.iter().filter(|one| !one.in_line && !one.checkpoint).take(keep);
-        let left = left.map(|one| (one, format!("one of the {keep} newest savepoints that the cluster did not go on from")));
+        let left =
+            left.map(|one| (one, format!("one of the {keep} newest savepoints that the cluster did not go on from")));
         let kept = savepoints.chain(left).chain(points).map(|(one, why)| (one.point.path.clone(), why));
         let mut all = BTreeMap::new();
         for (path, why) in kept {
@@ -159,7 +160,8 @@ impl<'a> Rules<'a> {
         let directories = history.epochs.values().filter_map(|epoch| Some(&epoch.claim.as_ref()?.directories));
         let epoch = found.epoch?;
         let folder = format!("/{}/{epoch}/", self.situation().cluster);
-        let below = |root: &str| found.path.strip_prefix(&*normalize(root)).is_some_and(|rest| rest.starts_with(&folder));
+        let below =
+            |root: &str| found.path.strip_prefix(&*normalize(root)).is_some_and(|rest| rest.starts_with(&folder));
         directories.map(|directories| directories.savepoint.as_str()).any(below).then_some(epoch)
     }
 
@@ -167,7 +169,10 @@ impl<'a> Rules<'a> {
         let history = &self.situation().history;
         let newest = history.newest_claim().map(|(number, _)| number);
         let under_way = |epoch: &Epoch| epoch.attempt.is_some() && epoch.stopped.is_none() && epoch.ended.is_none();
-        if own.is_some() && own == newest && newest.and_then(|newest| history.epochs.get(&newest)).is_some_and(under_way) {
+        if own.is_some()
+            && own == newest
+            && newest.and_then(|newest| history.epochs.get(&newest)).is_some_and(under_way)
+        {
             return (Verdict::Keep, "a savepoint is under way, or nobody knows yet what came of it".to_owned());
         }
         match self.idle(path, unmeasured) {
@@ -245,7 +250,9 @@ impl<'a> Rules<'a> {
                         refers.then(|| format!("{path} refers to it"))
                     }
                     None => None,
-                    Some(Reading::Unreadable(why)) => Some(format!("{path}, which may refer to it, can't be read: {why}")),
+                    Some(Reading::Unreadable(why)) => {
+                        Some(format!("{path}, which may refer to it, can't be read: {why}"))
+                    }
                 };
                 if !self.inventory.read.contains_key(path) {
                     unread.push(path.to_owned());

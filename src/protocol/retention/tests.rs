@@ -4,9 +4,7 @@ mod properties;
 
 use super::*;
 use crate::protocol::choose::Policy;
-use crate::protocol::entry::{
-    Attempt, Based, Claim, Directories, End, EndKind, Entry, Fact, Holder, Saved, VERSION,
-};
+use crate::protocol::entry::{Attempt, Based, Claim, Directories, End, EndKind, Entry, Fact, Holder, Saved, VERSION};
 use crate::protocol::history::History;
 use crate::protocol::id::Id;
 use crate::protocol::outcome::StopOutcome;
@@ -63,7 +61,8 @@ impl Past {
 
     /// An epoch that Flink was seen to have started in, from this point.
     fn began(self, epoch: u64, base: Option<PointRef>) -> Self {
-        let directories = Directories { savepoint: SAVEPOINTS.into(), flink_savepoint: None, checkpoint: CHECKPOINTS.into() };
+        let directories =
+            Directories { savepoint: SAVEPOINTS.into(), flink_savepoint: None, checkpoint: CHECKPOINTS.into() };
         let holder = Holder {
             incarnation: Id::from_bytes([9; 16]),
             host: "host".into(),
@@ -102,6 +101,8 @@ impl Past {
             completed_at: at(i64::try_from(id).unwrap()),
             bytes: Some(100),
             duration_ms: None,
+            doubt: None,
+            salvaged: false,
         };
         self.fact(epoch, Fact::Saved(saved)).found(&path, Some(epoch), Metadata::Whole { checkpoint_id: id, bytes: 9 })
     }
@@ -149,7 +150,12 @@ impl Past {
             found: self.found.clone(),
             explicit: None,
             fixed_job_id: None,
-            policy: Policy { fresh_without_history: true, previous_if_broken: false, max_state_age: None },
+            policy: Policy {
+                fresh_without_history: true,
+                previous_if_broken: false,
+                trust_unverifiable: false,
+                max_state_age: None,
+            },
             broken: BTreeMap::new(),
             now: at(100),
         };
@@ -279,6 +285,8 @@ fn a_start_that_would_be_refused_stops_everything() {
         completed_at: at(4),
         bytes: None,
         duration_ms: None,
+        doubt: None,
+        salvaged: false,
     };
     let past = cycles(3).began(4, Some(point(savepoint(3, 3), 3, 3))).fact(4, Fact::Saved(lost));
     let findings = past.deletes(&terms(1), &[]);
@@ -328,7 +336,7 @@ fn half_written_savepoints_go_when_nobody_works_on_them() {
     says(&ageless, &half, Verdict::Keep, "nobody knows");
     past().written(&half, None, 0).deletes(&terms(9), std::slice::from_ref(&half));
     let unmeasured = Past { measured: BTreeMap::new(), ..past() };
-    let asked = findings(&unmeasured.inventory(), &terms(9));
+    let asked = super::findings(&unmeasured.inventory(), &terms(9));
     assert!(asked.unmeasured.contains(&half), "{asked:#?}");
 }
 
@@ -342,10 +350,11 @@ fn half_written_savepoints_of_an_attempt_without_outcome_stay() {
         format: Format::Native,
         drain: false,
     };
-    let past = cycles(3)
-        .began(4, Some(point(savepoint(3, 3), 3, 3)))
-        .fact(4, Fact::Attempted(attempt))
-        .found(&half, Some(4), Metadata::Missing);
+    let past = cycles(3).began(4, Some(point(savepoint(3, 3), 3, 3))).fact(4, Fact::Attempted(attempt)).found(
+        &half,
+        Some(4),
+        Metadata::Missing,
+    );
     says(&past.deletes(&terms(9), &[]), &half, Verdict::Keep, "under way");
     let empty = past.clone().written(&half, None, 0);
     says(&empty.deletes(&terms(9), &[]), &half, Verdict::Keep, "under way");

@@ -43,7 +43,12 @@ fn plan(who: u8) -> Plan {
         directories,
         explicit: None,
         job_ids: JobIds::Derived,
-        policy: Policy { fresh_without_history: true, previous_if_broken: false, max_state_age: None },
+        policy: Policy {
+            fresh_without_history: true,
+            previous_if_broken: false,
+            trust_unverifiable: false,
+            max_state_age: None,
+        },
         now: Timestamp::UNIX_EPOCH,
         new_record_id: Id::from_bytes([0xe0 | who; 16]),
         only_plan: false,
@@ -214,7 +219,7 @@ impl World {
             Some((Metadata::Broken(why), _)) => Search::Broken(why.clone()),
             Some((Metadata::Whole { checkpoint_id, .. }, job_id)) => {
                 let point = PointRef { path: path.into(), checkpoint_id: Some(*checkpoint_id), epoch: None };
-                Search::Found(Secured { point, job_id, bytes: None, completed_at: None })
+                Search::Found(Secured { point, job_id, bytes: None, completed_at: None, doubt: None })
             }
         }
     }

@@ -56,7 +56,7 @@ fn unreachable() -> Event {
 
 fn secured(path: &str) -> Secured {
     let point = PointRef { path: path.to_owned(), checkpoint_id: Some(7), epoch: None };
-    Secured { point, job_id: None, bytes: Some(100), completed_at: None }
+    Secured { point, job_id: None, bytes: Some(100), completed_at: None, doubt: None }
 }
 
 fn found(path: &str) -> Event {
