@@ -10,6 +10,7 @@ mod options;
 mod place;
 mod points;
 mod scheme;
+mod tree;
 pub mod verify;
 
 use std::collections::HashMap;
@@ -24,7 +25,7 @@ pub use look::{look, newest_checkpoint, newest_savepoint};
 pub use options::Options;
 use place::Store;
 pub use place::{Created, Place};
-pub use points::{cluster_folder, epoch_folder, list};
+pub use points::{cluster_folder, epoch_folder, job_folders, list};
 use scheme::{Bucket, Location};
 
 /// Whether a URL names a place below a bucket of an object store that this build can reach.

@@ -11,8 +11,8 @@ use crate::protocol::choose::{Choice, Decision, choose, standing};
 struct Case {
     inventory: Inventory,
     terms: Terms,
-    /// What each point refers to, once it is read: another directory, or nothing; some can't be read.
-    needs: Vec<(Index, Option<Index>)>,
+    /// What points refer to, once they are read: other directories; some can't be read. The rest refers to nothing.
+    needs: BTreeMap<String, Reading>,
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -53,7 +53,19 @@ fn case() -> impl Strategy<Value = Case> {
             jobs.into_iter().map(|job_id| JobFolder { path: format!("{CHECKPOINTS}/{job_id}"), job_id }).collect();
         let all = situation.found.iter().map(|found| &found.path).chain(folders.iter().map(|folder| &folder.path));
         let old = Measured { bytes: 1, changed: Some(at(1)), files: 1 };
-        let measured = all.map(|path| (path.clone(), old)).collect();
+        let all: Vec<String> = all.cloned().collect();
+        let measured = all.iter().map(|path| (path.clone(), old)).collect();
+        let mut read = BTreeMap::new();
+        for (who, what) in needs.iter().filter(|_| !situation.found.is_empty()) {
+            let who = who.get(&situation.found).path.clone();
+            let reading = what.as_ref().map(|what| what.get(&all).clone());
+            match (read.entry(who).or_insert_with(|| Reading::Needs(BTreeSet::new())), reading) {
+                (Reading::Needs(needs), Some(directory)) => _ = needs.insert(directory),
+                (known, None) => *known = Reading::Unreadable("forbidden".into()),
+                (Reading::Unreadable(_), Some(_)) => {}
+            }
+        }
+        let needs = read;
         Case { inventory: Inventory { situation, folders, measured, read: BTreeMap::new() }, terms, needs }
     })
 }
@@ -61,25 +73,7 @@ fn case() -> impl Strategy<Value = Case> {
 impl Case {
     /// What a point refers to.
     fn reading(&self, path: &str) -> Reading {
-        let situation = &self.inventory.situation;
-        let directories: Vec<&String> = situation
-            .found
-            .iter()
-            .map(|found| &found.path)
-            .chain(self.inventory.folders.iter().map(|folder| &folder.path))
-            .collect();
-        let mut needs = BTreeSet::new();
-        for (who, what) in self.needs.iter().filter(|_| !situation.found.is_empty()) {
-            if who.get(&situation.found).path == path {
-                match what {
-                    None => return Reading::Unreadable("forbidden".into()),
-                    Some(what) => {
-                        needs.insert((*what.get(&directories)).clone());
-                    }
-                }
-            }
-        }
-        Reading::Needs(needs)
+        self.needs.get(path).cloned().unwrap_or_else(|| Reading::Needs(BTreeSet::new()))
     }
 
     /// Reads what the rules ask for until they are sure.
