@@ -8,6 +8,7 @@ mod events;
 mod guards;
 mod handover;
 mod presence;
+mod pruning;
 mod run_socket;
 mod session;
 mod stopping;

@@ -4,7 +4,12 @@
 
 mod survey;
 
+use std::time::Duration;
+
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
 
 use crate::protocol::choose::Policy;
 use crate::protocol::entry::{Entry, Fact};
@@ -13,6 +18,7 @@ use crate::protocol::retention::{Line, Terms, Verdict, What};
 use crate::protocol::start::Trouble;
 use crate::record::{self, Append, Record};
 use crate::report;
+use crate::start::plan;
 use crate::storage::Storage;
 use survey::Survey;
 
@@ -43,6 +49,20 @@ pub struct Order {
     pub dry_run: bool,
     /// In the name of this epoch, as long as it is the newest; else of a person.
     pub epoch: Option<u64>,
+}
+
+/// What is half-written goes by itself only when nothing of it was written for so long.
+pub const MIN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the configuration says of what stays.
+#[must_use]
+pub fn terms(config: &Config, min_age: Duration) -> Terms {
+    Terms {
+        keep: config.retention.keep,
+        max_age: config.retention.max_age.and_then(|age| SignedDuration::try_from(age).ok()),
+        min_age: SignedDuration::try_from(min_age).unwrap_or(SignedDuration::MAX),
+        checkpoints: false,
+    }
 }
 
 /// A line, and what came of it.
@@ -114,6 +134,17 @@ enum Next {
 }
 
 impl Hands {
+    /// What a prune under this configuration works with.
+    #[must_use]
+    pub fn of(config: &Config, cluster: &str, record: &Record, storage: &Storage) -> Self {
+        Self {
+            record: record.clone(),
+            storage: storage.clone(),
+            cluster: cluster.to_owned(),
+            policy: plan::policy(config),
+        }
+    }
+
     async fn delete(&self, survey: &mut Survey, order: &Order, done: &mut Vec<Outcome>) -> Result<Next, Trouble> {
         let mut rest: Vec<Line> = survey.lines.iter().filter(|line| line.verdict == Verdict::Delete).cloned().collect();
         let mut size = 1;

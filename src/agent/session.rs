@@ -70,6 +70,8 @@ pub(super) struct Session {
     /// Why the pod ends, once it has told.
     pub(super) cause: RefCell<Option<Cause>>,
     pub(super) presence: Presence,
+    /// Whether the job has completed a checkpoint, as the record says.
+    pub(super) progressed: Cell<bool>,
     /// Turns true when the entrypoint has ended.
     pub(super) gone: watch::Sender<bool>,
     tasks: RefCell<Vec<AbortHandle>>,
@@ -78,6 +80,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(go: Go, setup: Setup, finish: Finish, flink: Flink, marker: Marker, said: Said) -> Self {
         Self {
+            progressed: Cell::new(said.progressed),
             said,
             void: Cell::new(false),
             job_id: Cell::new(go.job_id),

@@ -41,6 +41,7 @@ impl Agent {
             }
             if !progressed {
                 progressed = self.note_progress(session, &job).await;
+                session.progressed.set(progressed);
             }
         }
     }

@@ -63,6 +63,7 @@ fn defaults_are_the_documented_ones() {
             max_state_age: None,
             allow_non_restored_state: false,
         },
+        retention: Retention { keep: 10, max_age: None },
         handover: Handover::Wait,
         pod: Pod::default(),
         admin: Admin { address: Some("[::]:9250".parse().unwrap()) },

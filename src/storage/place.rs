@@ -189,7 +189,7 @@ impl Place {
         let listed = objects.map(move |object| {
             let ObjectMeta { location, size, last_modified, .. } =
                 object.map_err(|source| this.listing_error(source))?;
-            let below = location.as_ref().strip_prefix(this.path.as_ref()).unwrap_or(location.as_ref());
+            let below = location.as_ref().strip_prefix(this.path.as_ref()).unwrap_or_else(|| location.as_ref());
             let changed = Timestamp::from_second(last_modified.timestamp()).ok();
             Ok((below.trim_start_matches('/').to_owned(), size, changed))
         });

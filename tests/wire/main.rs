@@ -25,6 +25,7 @@ mod kubernetes;
 mod native;
 mod processes;
 mod refusals;
+mod retention;
 mod signals;
 mod starts;
 mod surface;

@@ -150,7 +150,7 @@ impl<'a> Rules<'a> {
         } else {
             (Verdict::Delete, format!("older than the {} newest savepoints", self.terms.keep.max(1)))
         };
-        let bytes = self.measured(path).map(|measured| measured.bytes).or(recorded.and_then(|saved| saved.bytes));
+        let bytes = self.measured(path).map(|measured| measured.bytes).or_else(|| recorded?.bytes);
         Some(Line { what, path: path.clone(), bytes, verdict, reason })
     }
 
