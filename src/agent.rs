@@ -9,6 +9,7 @@ mod guards;
 mod handover;
 mod on_demand;
 mod presence;
+mod pruning;
 mod restoring;
 mod run_socket;
 mod session;

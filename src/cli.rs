@@ -184,6 +184,8 @@ pub enum Verb {
         #[arg(last = true, value_name = "CMD")]
         command: Vec<String>,
     },
+    /// Delete savepoints beyond those that are kept, and what was left half-written; nothing that anything needs
+    Prune(Prune),
     /// Have the next start restore this point
     Pin {
         /// The savepoint's or checkpoint's directory
@@ -197,6 +199,27 @@ pub enum Verb {
     Takeover,
     /// Stop the job with a savepoint and wait until that is durable: for a preStop hook
     Drain,
+}
+
+/// What is to be deleted.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Prune {
+    /// Only say what would go, and why
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Delete checkpoint folders that Flink left over from earlier epochs as well
+    #[arg(long)]
+    pub checkpoints: bool,
+    /// What is half-written or left over goes only when nothing of it was written for so long
+    #[arg(long, default_value = "24h", value_name = "DURATION", value_parser = config::parse_duration)]
+    pub min_age: std::time::Duration,
+    /// How many savepoints are kept, in place of retention.keep
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: Option<u32>,
+    /// How to answer
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
 }
 
 /// What is to be written into manifests. `--record` names the record, if it is not to be a `ConfigMap` beside the pods; every `--set`

@@ -22,7 +22,7 @@ pub use error::{Error, Problem};
 use reader::Reader;
 pub use schema::{
     DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnNoState, OnUnverifiable,
-    RecordKind, RecordUrl, Recovery, SavepointFormat, directory_url,
+    RecordKind, RecordUrl, Recovery, SavepointFormat, directory_url, duration as parse_duration,
 };
 
 /// The variable that names the configuration file where no flag does.
@@ -55,6 +55,8 @@ pub struct Config {
     pub storage: Options,
     /// What a start may choose.
     pub restore: Restore,
+    /// Which savepoints are kept.
+    pub retention: Retention,
     /// What to do while another pod runs this cluster's JobManager.
     pub handover: Handover,
     /// The pod that this is.
@@ -158,6 +160,15 @@ pub struct Restore {
     pub max_state_age: Option<Duration>,
     /// Lets Flink drop state that the program has no operator for.
     pub allow_non_restored_state: bool,
+}
+
+/// Which savepoints are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// So many.
+    pub keep: usize,
+    /// Those that are older go, the newest apart; `None` sets no limit.
+    pub max_age: Option<Duration>,
 }
 
 /// The pod that this is, as the downward API tells it. What is missing is found out where it can be.
@@ -285,6 +296,8 @@ impl Config {
             reader.get("restore.max_state_age", |text| schema::unless_off(text, schema::positive_duration));
         let allow_non_restored_state = reader.get("restore.allow_non_restored_state", schema::boolean);
         let storage = storage_options(reader);
+        let keep = reader.get("retention.keep", schema::count);
+        let max_age = reader.get("retention.max_age", |text| schema::unless_off(text, schema::positive_duration));
         let handover = reader.get("handover", Handover::parse);
         let pod = Pod {
             name: reader.optional("pod.name", schema::word),
@@ -313,6 +326,7 @@ impl Config {
                 max_state_age: max_state_age?,
                 allow_non_restored_state: allow_non_restored_state?,
             },
+            retention: Retention { keep: keep?, max_age: max_age? },
             handover: handover?,
             pod,
             guard: client.guard,

@@ -24,6 +24,7 @@ pub mod inject;
 pub mod kubernetes;
 pub mod people;
 pub mod protocol;
+pub mod prune;
 pub mod random;
 pub mod record;
 pub mod report;

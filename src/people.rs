@@ -1,6 +1,8 @@
 //! What people ask: history, plan, pin, unpin, fresh. Answered by the agent over its control socket, or, where no agent
 //! runs, by the verb itself on the record.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,7 @@ use crate::protocol::outcome::StopOutcome;
 use crate::protocol::point::{Kind, normalize};
 use crate::protocol::start::{Start, Verdict};
 use crate::protocol::stop::{RecordReply, Search, Secured};
+use crate::prune::{self, Order, Pruned};
 use crate::record::Record;
 use crate::record::marker::Marker;
 use crate::start::plan;
@@ -52,6 +55,17 @@ pub enum Request {
         /// What Flink's configuration says, where it was given.
         setup: Option<Box<Setup>>,
     },
+    /// What is not needed any more is deleted.
+    Prune {
+        /// Only say what would go.
+        dry_run: bool,
+        /// Checkpoint folders that are left over as well.
+        checkpoints: bool,
+        /// What is half-written or left over goes only when nothing of it was written for so long.
+        min_age_ms: u64,
+        /// So many savepoints stay, if not as configured.
+        keep: Option<usize>,
+    },
 }
 
 /// The answer, or why there is none.
@@ -64,6 +78,8 @@ pub enum Answer {
     Plan(Plan),
     /// What was found out about that on which savepointd relies.
     Findings(Vec<Finding>),
+    /// What a prune found and did.
+    Pruned(Pruned),
     /// Done; the text says what.
     Done(String),
     /// Not done; the text says why. `passes`: it may go better by itself.
@@ -186,6 +202,19 @@ pub async fn answer(
         }
         Request::Takeover => take_over(record).await,
         Request::Doctor { setup } => examine(record, storage, config, kubernetes, setup.as_deref()).await,
+        Request::Prune { dry_run, checkpoints, min_age_ms, keep } => {
+            let cluster = cluster::id(config, kubernetes).await;
+            match cluster.map_err(|error| refused(report::chain(&error), error.passes())) {
+                Ok(cluster) => {
+                    let hands = prune::Hands::of(config, &cluster, record, storage);
+                    let mut terms = prune::terms(config, Duration::from_millis(min_age_ms));
+                    (terms.checkpoints, terms.keep) = (checkpoints, keep.unwrap_or(terms.keep));
+                    let pruned = prune::prune(&hands, &Order { terms, dry_run, epoch: None }).await;
+                    pruned.map(Answer::Pruned).map_err(|trouble| refused(trouble.reason, trouble.passes))
+                }
+                Err(refusal) => Err(refusal),
+            }
+        }
     };
     result.unwrap_or_else(|refusal| refusal)
 }

@@ -12,6 +12,7 @@ mod place;
 mod points;
 mod pull;
 mod scheme;
+mod tree;
 pub mod verify;
 
 use std::collections::HashMap;
@@ -27,7 +28,7 @@ pub use look::{look, newest_checkpoint, newest_savepoint};
 pub use options::Options;
 use place::Store;
 pub use place::{Created, Place};
-pub use points::{cluster_folder, epoch_folder, list};
+pub use points::{cluster_folder, epoch_folder, job_folders, list};
 pub use pull::{Pieces, pull};
 use scheme::{Bucket, Location};
 

@@ -8,6 +8,7 @@ mod inject;
 mod inspect;
 mod install;
 mod plan;
+mod prune;
 mod verify;
 
 use crate::cli::Verb;
@@ -63,6 +64,18 @@ pub async fn run(
         Verb::Unpin => Ok(said(ask(Request::Unpin, &config()?).await?)),
         Verb::Fresh => Ok(said(ask(Request::Fresh, &config()?).await?)),
         Verb::Takeover => Ok(said(ask(Request::Takeover, &config()?).await?)),
+        Verb::Prune(cli) => {
+            let request = Request::Prune {
+                dry_run: cli.dry_run,
+                checkpoints: cli.checkpoints,
+                min_age_ms: u64::try_from(cli.min_age.as_millis()).unwrap_or(u64::MAX),
+                keep: cli.keep.and_then(|keep| usize::try_from(keep).ok()),
+            };
+            match ask(request, &config()?).await? {
+                Answer::Pruned(pruned) => prune::print(&pruned, cli.output),
+                other => Ok(said(other)),
+            }
+        }
         Verb::Drain => drain::drain(&client()?).await,
         Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) => Ok(Exit::Usage),
         Verb::Inspect { .. } | Verb::Verify { .. } => Ok(Exit::Usage),
@@ -101,7 +114,7 @@ fn said(answer: Answer) -> Exit {
             complain(&reason);
             if passes { Exit::Later } else { Exit::Refused }
         }
-        Answer::History(_) | Answer::Plan(_) | Answer::Findings(_) => {
+        Answer::History(_) | Answer::Plan(_) | Answer::Findings(_) | Answer::Pruned(_) => {
             complain("the agent gave another answer than was asked for; is it of the same version?");
             Exit::System
         }

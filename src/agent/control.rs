@@ -30,7 +30,16 @@ async fn route(agent: &Agent, request: Request<Incoming>) -> Result<Response<Bod
             let setup = agent.session.borrow().as_ref().map(|session| session.setup.clone());
             let storage = setup.map_or_else(|| agent.storage.clone(), |setup| agent.storage.or_of(&setup));
             let kubernetes = agent.kubernetes.as_ref();
-            http::json(StatusCode::OK, &people::answer(asked, &agent.record, &storage, &agent.config, kubernetes).await)
+            let prunes = matches!(asked, people::Request::Prune { dry_run: false, .. });
+            let answering = people::answer(asked, &agent.record, &storage, &agent.config, kubernetes);
+            let answer = tokio::select! {
+                answer = answering => answer,
+                () = agent.stops(), if prunes => people::Answer::Refused {
+                    reason: "a stop has begun: nothing is deleted beside it. Ask again later".to_owned(),
+                    passes: true,
+                },
+            };
+            http::json(StatusCode::OK, &answer)
         }
         _ => http::text(StatusCode::NOT_FOUND, "text/plain", "no such request"),
     })

@@ -72,6 +72,8 @@ pub(super) struct Session {
     /// Why the pod ends, once it has told.
     pub(super) cause: RefCell<Option<Cause>>,
     pub(super) presence: Presence,
+    /// Whether the job has completed a checkpoint, as the record says.
+    pub(super) progressed: Cell<bool>,
     /// Turns true when the entrypoint has ended.
     pub(super) gone: watch::Sender<bool>,
     tasks: RefCell<Vec<AbortHandle>>,
@@ -80,6 +82,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(go: Go, setup: Setup, finish: Finish, flink: Flink, marker: Marker, said: Said) -> Self {
         Self {
+            progressed: Cell::new(said.progressed),
             said,
             void: Cell::new(false),
             restore_failed: Cell::new(false),

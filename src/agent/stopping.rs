@@ -157,6 +157,7 @@ impl Agent {
         let watched = Rc::clone(session);
         let task = tokio::task::spawn_local(async move { agent.watch(&watched).await });
         session.adopt(task.abort_handle());
+        self.prune_later(session);
     }
 
     pub(super) fn exited(self: &Rc<Self>, session: &Session, exited: Exited) {

@@ -47,6 +47,7 @@ impl Agent {
             }
             if !progressed {
                 progressed = self.note_progress(session, &job).await;
+                session.progressed.set(progressed);
             }
         }
     }

@@ -38,6 +38,8 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("restore.attempts", Some("3")),
     ("restore.max_state_age", Some("off")),
     ("restore.allow_non_restored_state", Some("false")),
+    ("retention.keep", Some("10")),
+    ("retention.max_age", Some("off")),
     ("handover", Some("wait")),
     ("pod.name", None),
     ("pod.namespace", None),
@@ -353,8 +355,17 @@ pub(super) fn ip(text: &str) -> Result<std::net::IpAddr, String> {
     text.parse().map_err(|_| expected("an IP address", text))
 }
 
+/// How many savepoints are kept.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| expected("a whole number from 1 upwards", text))
+}
+
 /// Days and weeks are allowed and exact: a day has 24 hours.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+///
+/// A text that says what was expected.
+pub fn duration(text: &str) -> Result<Duration, String> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return Err(format!(
             "expected a duration such as \"30s\" or \"5m\", found {text:?}: add a unit, for example \"{text}s\""

@@ -65,6 +65,7 @@ fn defaults_are_the_documented_ones() {
             max_state_age: None,
             allow_non_restored_state: false,
         },
+        retention: Retention { keep: 10, max_age: None },
         handover: Handover::Wait,
         pod: Pod::default(),
         guard: Guard { agent: None, settle: Duration::from_secs(2), checkpoint: None, recovery: Recovery::Fast },

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use points::unattributed;
-use points::{Damaged, Points, Step, completed};
+use points::{Damaged, Points, Step};
+pub use points::{Standing, completed, standing, unattributed};
 
 use super::entry::EndKind;
 use super::history::{Epoch, History};
@@ -362,4 +362,4 @@ fn plain(decision: Decision, reason: &str) -> Choice {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

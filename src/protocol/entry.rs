@@ -97,6 +97,12 @@ pub enum Fact {
     Left,
     /// A person says that the epoch's holder is gone for good, whatever the API server says of its pod.
     TakenOver,
+    /// Retention gives this savepoint or checkpoint folder up. Written before anything of it is deleted: from here on it is
+    /// no restore point, however much of it is left.
+    Pruned {
+        /// The directory.
+        path: String,
+    },
     /// Written by a newer savepointd.
     #[serde(other)]
     Unknown,
@@ -380,6 +386,7 @@ mod tests {
             Fact::Pinned { path: "s3://p".into() },
             Fact::Unpinned,
             Fact::FreshAllowed,
+            Fact::Pruned { path: "s3://g".into() },
             Fact::Unknown,
         ];
         facts
@@ -410,6 +417,7 @@ mod tests {
             Fact::HandoverAsked { .. } => "handover_asked",
             Fact::Left => "left",
             Fact::TakenOver => "taken_over",
+            Fact::Pruned { .. } => "pruned",
             Fact::Unknown => "unknown",
         }
     }

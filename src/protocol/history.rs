@@ -1,6 +1,6 @@
 //! What the record and the markers, read together, say about the cluster's past.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ pub struct History {
     pub epochs: BTreeMap<u64, Epoch>,
     /// What a person asked of the next start.
     pub request: Option<Request>,
+    /// Directories that retention has given up: whatever is left in them is no restore point.
+    #[serde(default)]
+    pub pruned: BTreeSet<String>,
 }
 
 /// One epoch's past.
@@ -92,7 +95,23 @@ impl History {
         for entry in entries {
             history.add(entry);
         }
+        history.forget_pruned();
         history
+    }
+
+    /// What was deleted on purpose is not missed.
+    fn forget_pruned(&mut self) {
+        let pruned = std::mem::take(&mut self.pruned);
+        for epoch in self.epochs.values_mut() {
+            epoch.saved.retain(|saved| !is_below_any(&pruned, &saved.point.path));
+        }
+        self.pruned = pruned;
+    }
+
+    /// Whether retention has given this directory up, or one that it lies in.
+    #[must_use]
+    pub fn is_pruned(&self, path: &str) -> bool {
+        is_below_any(&self.pruned, path)
     }
 
     fn add(&mut self, entry: &Entry) {
@@ -101,7 +120,14 @@ impl History {
                 self.cluster.get_or_insert_with(|| cluster.clone());
                 self.record_id.get_or_insert(*record_id);
             }
-            Fact::Pinned { path } => self.request = Some(Request { id: entry.write_id, pin: Some(path.clone()) }),
+            Fact::Pinned { path } => {
+                // A person found it whole, and wants it.
+                self.pruned.remove(path);
+                self.request = Some(Request { id: entry.write_id, pin: Some(path.clone()) });
+            }
+            Fact::Pruned { path } => {
+                self.pruned.insert(path.clone());
+            }
             Fact::FreshAllowed => self.request = Some(Request { id: entry.write_id, pin: None }),
             Fact::Unpinned => self.request = None,
             Fact::Unknown => {}
@@ -165,7 +191,12 @@ impl History {
                     });
                 }
             }
-            Fact::Created { .. } | Fact::Pinned { .. } | Fact::Unpinned | Fact::FreshAllowed | Fact::Unknown => {}
+            Fact::Created { .. }
+            | Fact::Pinned { .. }
+            | Fact::Unpinned
+            | Fact::FreshAllowed
+            | Fact::Pruned { .. }
+            | Fact::Unknown => {}
         }
     }
 
@@ -245,6 +276,11 @@ impl History {
     pub fn saved(&self) -> impl Iterator<Item = (u64, &Saved)> {
         self.epochs.iter().flat_map(|(number, epoch)| epoch.saved.iter().map(|saved| (*number, saved)))
     }
+}
+
+/// Whether one of these directories is `path`, or one that it lies in.
+fn is_below_any(directories: &BTreeSet<String>, path: &str) -> bool {
+    std::iter::successors(Some(path), |path| Some(path.rsplit_once('/')?.0)).any(|path| directories.contains(path))
 }
 
 #[cfg(test)]

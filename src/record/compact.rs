@@ -30,7 +30,8 @@ pub(super) fn compact(entries: &[Entry], sizes: &[usize]) -> Vec<bool> {
         }
     }
     // Points of older epochs as far back as there is room: they are the history that people look at.
-    let points = entries.iter().enumerate().rev().filter(|(_, entry)| matches!(entry.fact, Fact::Saved(_)));
+    let is_point = |entry: &Entry| matches!(&entry.fact, Fact::Saved(saved) if !history.is_pruned(&saved.point.path));
+    let points = entries.iter().enumerate().rev().filter(|(_, entry)| is_point(entry));
     for (index, _) in points {
         let (Some(keep), Some(more)) = (keep.get_mut(index), sizes.get(index)) else { continue };
         if !*keep && size + more <= AIM {
@@ -56,8 +57,12 @@ fn what_must_stay(entries: &[Entry], history: &History, epochs: usize) -> Vec<bo
     let failed = |epoch: u64| {
         epoch > confirmed && history.epochs.get(&epoch).is_some_and(|epoch| epoch.restore_failed.is_some())
     };
-    let must_stay = |entry: &Entry| match &entry.fact {
+    // As recent as the oldest of them: after so many epochs nothing is left of what was given up before.
+    let begin = entries.iter().position(|entry| newest.contains(&entry.epoch)).unwrap_or(0);
+    let must_stay = |index: usize, entry: &Entry| match &entry.fact {
         Fact::Created { .. } => true,
+        Fact::Pruned { .. } => index >= begin,
+        Fact::Saved(saved) if history.is_pruned(&saved.point.path) => index >= begin,
         Fact::Saved(saved) => newest.contains(&entry.epoch) || based.contains(saved.point.path.as_str()),
         Fact::Pinned { .. } | Fact::FreshAllowed | Fact::Unpinned => {
             history.request.as_ref().is_some_and(|request| request.id == entry.write_id)
@@ -65,7 +70,7 @@ fn what_must_stay(entries: &[Entry], history: &History, epochs: usize) -> Vec<bo
         Fact::RestoreFailed(_) | Fact::Based(_) if failed(entry.epoch) => true,
         _ => newest.contains(&entry.epoch),
     };
-    entries.iter().map(must_stay).collect()
+    entries.iter().enumerate().map(|(index, entry)| must_stay(index, entry)).collect()
 }
 
 #[cfg(test)]

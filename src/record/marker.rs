@@ -118,6 +118,7 @@ fn kind(fact: &Fact) -> Option<&'static str> {
         | Fact::HandoverAsked { .. }
         | Fact::Left
         | Fact::TakenOver
+        | Fact::Pruned { .. }
         | Fact::Unknown => None,
     }
 }

@@ -25,22 +25,27 @@ pub fn of(
         directories,
         explicit: setup.explicit_path.as_ref().map(|explicit| explicit.path.clone()),
         job_ids,
-        policy: Policy {
-            fresh_without_history: config.restore.on_no_state == OnNoState::Fresh,
-            previous_if_broken: config.restore.on_broken == OnBroken::Previous,
-            trust_unverifiable: config.restore.on_unverifiable == OnUnverifiable::Trust,
-            max_state_age: config.restore.max_state_age.and_then(|age| SignedDuration::try_from(age).ok()),
-            if_failed: IfFailed {
-                attempts: config.restore.attempts,
-                previous: config.restore.on_failed == OnFailed::Previous,
-            },
-            allow_non_restored_state: config.restore.allow_non_restored_state,
-        },
+        policy: policy(config),
         now: Timestamp::now(),
         new_record_id: random::id(),
         only_plan: false,
         running: false,
         ask_to_hand_over: config.handover == Handover::Request,
+    }
+}
+
+/// What the configuration says about starts that can't go on as usual.
+pub fn policy(config: &Config) -> Policy {
+    Policy {
+        fresh_without_history: config.restore.on_no_state == OnNoState::Fresh,
+        previous_if_broken: config.restore.on_broken == OnBroken::Previous,
+        trust_unverifiable: config.restore.on_unverifiable == OnUnverifiable::Trust,
+        max_state_age: config.restore.max_state_age.and_then(|age| SignedDuration::try_from(age).ok()),
+        if_failed: IfFailed {
+            attempts: config.restore.attempts,
+            previous: config.restore.on_failed == OnFailed::Previous,
+        },
+        allow_non_restored_state: config.restore.allow_non_restored_state,
     }
 }
 

@@ -180,4 +180,23 @@ impl Place {
             Err(source) => Err(self.error(source)),
         }
     }
+
+    /// As [`Place::list`], with the time of each file's last change.
+    pub(super) fn list_with_times(&self) -> BoxStream<'static, Result<(String, u64, Option<Timestamp>), Error>> {
+        let this = self.clone();
+        let objects = self.store.client.list(Some(&self.path));
+        let listed = objects.map(move |object| {
+            let ObjectMeta { location, size, last_modified, .. } =
+                object.map_err(|source| this.listing_error(source))?;
+            let below = location.as_ref().strip_prefix(this.path.as_ref()).unwrap_or_else(|| location.as_ref());
+            let changed = Timestamp::from_second(last_modified.timestamp()).ok();
+            Ok((below.trim_start_matches('/').to_owned(), size, changed))
+        });
+        listed.boxed()
+    }
+
+    /// The path of the directory on this machine, if the store knows directories.
+    pub(super) fn directory(&self) -> Option<std::path::PathBuf> {
+        (!self.store.flat).then(|| format!("/{}", self.path).into())
+    }
 }

@@ -5,6 +5,7 @@ use super::{Error, Place, Storage};
 use crate::protocol::entry::Directories;
 use crate::protocol::id::JobId;
 use crate::protocol::point::{Found, Metadata, PointRef, normalize, same};
+use crate::protocol::retention::JobFolder;
 
 /// The folder that this cluster's savepoints go to.
 ///
@@ -72,6 +73,26 @@ pub async fn list(
         }
     }
     Ok(found)
+}
+
+/// The folders of jobs of `cluster` in this checkpoint directory.
+///
+/// # Errors
+/// If it can't be read.
+pub async fn job_folders(
+    storage: &Storage,
+    directory: &str,
+    cluster: &str,
+    known_jobs: &[JobId],
+) -> Result<Vec<JobFolder>, Error> {
+    let directory = storage.place(directory)?;
+    let names = directory.children().await?.0.into_iter();
+    let folders = names.filter_map(|name| {
+        let job_id: JobId = name.parse().ok()?;
+        let ours = job_id.epoch_of(cluster).is_some() || known_jobs.contains(&job_id);
+        ours.then(|| JobFolder { path: directory.join(&name).url().to_owned(), job_id })
+    });
+    Ok(folders.collect())
 }
 
 /// `<savepoint directory>/<cluster>/<epoch>/savepoint-…`

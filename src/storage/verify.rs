@@ -8,6 +8,7 @@ mod requests;
 mod wanted;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use hyper::body::Bytes;
@@ -148,6 +149,19 @@ async fn absent(point: &Place, progress: &RefCell<Report>) -> Result<Verdict, Er
         return Ok(Verdict::Broken(format!("{}/_metadata is a directory", point.url())));
     }
     Ok(Verdict::Absent)
+}
+
+/// The directories, outside its own, in which files lie that a point needs; the inner error is the reader's.
+///
+/// # Errors
+/// If its `_metadata` can't be read, or is not there.
+pub async fn directories(point: &Place) -> Result<Result<BTreeSet<String>, ReadError>, Error> {
+    let (read, wanted) = read(&point.join("_metadata"), point.url(), &RefCell::default()).await?;
+    let elsewhere = wanted.directories.into_keys().map(String::from).filter(|url| url != point.url());
+    Ok(match wanted.nowhere.into_iter().next() {
+        Some(path) => Err(ReadError::Unknown { offset: 0, what: format!("a reference to {path:?}") }),
+        None => read.map(|_| elsewhere.collect()),
+    })
 }
 
 /// Reads `_metadata` to its end.

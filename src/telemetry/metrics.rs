@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::protocol::failure::FailureClass;
 use crate::protocol::outcome::StopOutcome;
+use crate::protocol::retention::What;
 use crate::protocol::stop::Release;
 
 const DECISIONS: [&str; 5] = ["restore", "fresh", "hold", "refuse", "later"];
@@ -49,6 +50,12 @@ impl Metrics {
         for class in [FailureClass::Incompatible, FailureClass::Unreadable] {
             counter!("savepointd_restore_failures_total", "class" => class.as_str()).absolute(0);
         }
+        describe_counter!("savepointd_pruned_total", "Directories that retention deleted, by kind");
+        for what in What::ALL {
+            counter!("savepointd_pruned_total", "kind" => what.as_str()).absolute(0);
+        }
+        describe_gauge!("savepointd_leftover_checkpoint_bytes", "Checkpoints of earlier epochs that nobody deletes");
+        gauge!("savepointd_leftover_checkpoint_bytes").set(0.0);
         describe_counter!("savepointd_stops_total", "Stops, by outcome");
         describe_gauge!("savepointd_last_stop_outcome", "1 for the outcome of the newest recorded stop");
         describe_gauge!("savepointd_last_stop_timestamp_seconds", "When the newest recorded stop ended, in Unix time");
@@ -93,6 +100,17 @@ impl Metrics {
         if let Some(decision) = DECISIONS.into_iter().find(|known| *known == decision) {
             counter!("savepointd_start_decisions_total", "decision" => decision).increment(1);
         }
+    }
+
+    /// Retention deleted a directory.
+    pub fn pruned(&self, what: What) {
+        counter!("savepointd_pruned_total", "kind" => what.as_str()).increment(1);
+    }
+
+    /// So many bytes lie in checkpoint folders that are left over.
+    #[expect(clippy::cast_precision_loss, reason = "nobody counts single bytes of petabytes")]
+    pub fn left_over(&self, bytes: u64) {
+        gauge!("savepointd_leftover_checkpoint_bytes").set(bytes as f64);
     }
 
     /// Flink answered, or did not.

@@ -27,6 +27,7 @@ mod kubernetes;
 mod native;
 mod processes;
 mod refusals;
+mod retention;
 mod salvage;
 mod signals;
 mod starts;

@@ -153,6 +153,9 @@ impl Points {
         if let Some((_, why)) = situation.broken.iter().find(|(broken, _)| same(broken, path)) {
             return Some(why.clone());
         }
+        if situation.history.is_pruned(path) {
+            return Some("retention has given it up, and may have deleted a part of it".to_owned());
+        }
         self.damaged.iter().find(|damaged| same(&damaged.path, path)).map(|damaged| damaged.why.clone())
     }
 
@@ -195,7 +198,38 @@ pub(super) fn failed(situation: &Situation, path: &str) -> Option<String> {
     })
 }
 
-pub(super) fn completed(situation: &Situation, path: &str) -> Option<Timestamp> {
+/// A whole point of a known epoch, and how a start sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Which.
+    pub point: PointRef,
+    /// Whether it is a checkpoint.
+    pub checkpoint: bool,
+    /// Whether it lies in the line that the next start goes on.
+    pub in_line: bool,
+}
+
+/// Every point whose epoch is known and that nothing speaks against, newest first.
+#[must_use]
+pub fn standing(situation: &Situation) -> Vec<Standing> {
+    let points = Points::of(situation);
+    let latest = situation.history.newest_based(situation.epoch).map(|(number, ..)| number);
+    let line = latest.map(|number| points.line(situation, number)).unwrap_or_default();
+    let in_line = |path: &str| line.iter().any(|step| matches!(step, Step::Point(point) if point.path == path));
+    let standing = points.all.iter().filter(|known| known.point.epoch.is_some());
+    let standing = standing.filter(|known| points.trouble(situation, &known.point.path).is_none());
+    standing
+        .map(|known| Standing {
+            point: known.point.clone(),
+            checkpoint: known.checkpoint,
+            in_line: in_line(&known.point.path),
+        })
+        .collect()
+}
+
+/// When a point was complete, as far as that is known.
+#[must_use]
+pub fn completed(situation: &Situation, path: &str) -> Option<Timestamp> {
     let recorded =
         situation.history.saved().find(|(_, saved)| same(&saved.point.path, path)).map(|(_, saved)| saved.completed_at);
     recorded.or_else(|| situation.found.iter().find(|found| same(&found.path, path))?.modified)

@@ -2,7 +2,7 @@
 
 mod failures;
 mod forks;
-mod properties;
+pub(in crate::protocol) mod properties;
 mod seen;
 mod situations;
 

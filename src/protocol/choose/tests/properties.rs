@@ -303,6 +303,11 @@ impl Truth {
     }
 }
 
+/// What a start may come upon, whatever the past: for whoever else has to do with it.
+pub(in crate::protocol) fn situations() -> impl Strategy<Value = Situation> {
+    story().prop_map(|story| tell(&story).case.situation)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
