@@ -1,4 +1,4 @@
-//! The record as objects that are only ever created: `<record>/<number>.json`, numbered from 1 without gaps.
+//! The record as objects that are only ever created: `<record>/<number>.json`, numbered without gaps.
 //!
 //! Creating number n + 1 after reading up to n is the compare-and-swap: exactly one writer can.
 
@@ -41,17 +41,19 @@ impl Objects {
         Ok(())
     }
 
-    /// Every number there is. One that is missing below others was taken away by somebody: what it said can't be known.
+    /// Every number there is. One that is missing between others was taken away by somebody: what it said can't be known. A record
+    /// that lost its beginning lost what makes it one, and is rebuilt from the marker.
     async fn numbers(&self) -> Result<Vec<u64>, Error> {
         let mut tries = 0;
         loop {
             let (_, objects) = self.folder.children().await?;
             let mut numbers: Vec<u64> = objects.iter().filter_map(|name| number(name)).collect();
             numbers.sort_unstable();
-            let Some(missing) = (1..).zip(&numbers).find_map(|(wanted, found)| (wanted != *found).then_some(wanted))
-            else {
-                return Ok(numbers);
-            };
+            let gap = numbers.windows(2).find_map(|pair| match pair {
+                [one, next] if *next != one + 1 => Some(one + 1),
+                _ => None,
+            });
+            let Some(missing) = gap else { return Ok(numbers) };
             // A listing of a directory that is being written to may lack what is older than its newest.
             tries += 1;
             if tries == TRIES {
