@@ -33,8 +33,6 @@ pub struct Policy {
     pub max_state_age: Option<SignedDuration>,
     /// What is done about a point that Flink could not restore.
     pub if_failed: IfFailed,
-    /// Flink may leave out state that the program has no operator for.
-    pub allow_non_restored_state: bool,
 }
 
 /// What is done about a point that Flink could not restore.
@@ -44,6 +42,8 @@ pub struct IfFailed {
     pub attempts: u32,
     /// Then an older point may be used.
     pub previous: bool,
+    /// Flink may leave out state that the program has no operator for: starts that failed without that do not count.
+    pub allow_non_restored_state: bool,
 }
 
 /// Everything that the choice rests on.
@@ -283,7 +283,7 @@ fn nothing_left(epoch: u64, passed_over: Option<PassedOver>) -> Choice {
 
 fn halted(situation: &Situation, point: &PointRef, why: &str) -> String {
     let path = &point.path;
-    let allow = if situation.policy.allow_non_restored_state {
+    let allow = if situation.policy.if_failed.allow_non_restored_state {
         ""
     } else {
         "let Flink leave out state that the program has no operator for: restore.allow_non_restored_state = true; or "

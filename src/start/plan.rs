@@ -32,8 +32,8 @@ pub fn of(
             if_failed: IfFailed {
                 attempts: config.restore.attempts,
                 previous: config.restore.on_failed == OnFailed::Previous,
+                allow_non_restored_state: config.restore.allow_non_restored_state,
             },
-            allow_non_restored_state: config.restore.allow_non_restored_state,
         },
         now: Timestamp::now(),
         new_record_id: random::id(),

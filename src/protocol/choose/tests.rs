@@ -242,8 +242,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
         fresh_without_history: true,
         previous_if_broken: false,
         max_state_age: None,
-        if_failed: IfFailed { attempts: 3, previous: false },
-        allow_non_restored_state: false,
+        if_failed: IfFailed { attempts: 3, previous: false, allow_non_restored_state: false },
     };
     Case {
         situation: Situation {
