@@ -36,6 +36,7 @@ use crate::http;
 use crate::kubernetes::{self, Kubernetes};
 use crate::record::Record;
 use crate::signals::{Signal, Signals};
+use crate::storage::Storage;
 use crate::telemetry::metrics::Metrics;
 use guards::Guards;
 use session::Session;
@@ -47,6 +48,7 @@ struct Agent {
     /// Its id, once it is known.
     cluster: OnceCell<String>,
     record: Record,
+    storage: Storage,
     /// The Kubernetes API, where there is one.
     kubernetes: Option<Kubernetes>,
     clock: Clock,
@@ -72,7 +74,8 @@ struct Agent {
 /// If a socket or the record can't be opened.
 pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
     let kubernetes = Kubernetes::of(&config);
-    let record = Record::open(&config.record, kubernetes.as_ref())?;
+    let storage = Storage::new(config.storage.clone(), std::env::vars());
+    let record = Record::open(&config.record, &storage, kubernetes.as_ref())?;
     let run_listener = bind(&config.socket, 0o666)?;
     let control_listener = bind(&config.control_socket, 0o600)?;
     let admin_listener = match config.admin.address {
@@ -87,6 +90,7 @@ pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
         cluster: OnceCell::new(),
         guards: Guards::new(),
         record,
+        storage,
         kubernetes,
         clock: Clock::start(),
         metrics,

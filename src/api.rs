@@ -19,6 +19,7 @@ use crate::protocol::id::JobId;
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::point::Format;
 use crate::protocol::time::Moment;
+use crate::storage::Options;
 
 /// `run` asks whether Flink may start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +86,9 @@ pub struct Finish {
     pub target: String,
     /// Flink's checkpoint directory.
     pub checkpoints: String,
+    /// How the stores are reached that these lie in.
+    #[serde(default)]
+    pub storage: Options,
     /// The base's checkpoint id.
     pub above: Option<u64>,
     /// The final savepoint's format.

@@ -57,7 +57,7 @@ pub struct Settings {
     /// The configuration file (TOML)
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The record's URL, such as `configmap://flink/orders` or `file:///var/lib/savepointd/orders`
+    /// The record's URL, such as `configmap://flink/orders`, `s3://state/orders` or `file:///var/lib/savepointd/orders`
     #[arg(long, global = true, value_name = "URL")]
     pub record: Option<String>,
     /// A configuration value; may be given several times
@@ -151,6 +151,35 @@ pub enum Verb {
         /// Make a plan again that `plan --output json` printed: offline, from what it rested on
         #[arg(long, value_name = "FILE", conflicts_with = "command")]
         replay: Option<PathBuf>,
+        /// The entrypoint, if Flink's own configuration is to be read before the first start
+        #[arg(last = true, value_name = "CMD")]
+        command: Vec<String>,
+    },
+    /// Show what a savepoint or checkpoint holds: its operators, their parallelism and size, its files
+    Inspect {
+        /// The savepoint's or checkpoint's directory
+        #[arg(required_unless_present = "uid")]
+        path: Option<String>,
+        /// Say which operator id this uid means, and whether the state has it
+        #[arg(long, value_name = "NAME")]
+        uid: Option<String>,
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+    },
+    /// Prove a savepoint or checkpoint whole: every file that it refers to is there, with its length
+    Verify {
+        /// The savepoint's or checkpoint's directory
+        path: String,
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+    },
+    /// Try out what savepointd relies on, and say what is wrong with it; what is written for that is deleted again
+    Doctor {
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
         /// The entrypoint, if Flink's own configuration is to be read before the first start
         #[arg(last = true, value_name = "CMD")]
         command: Vec<String>,

@@ -15,13 +15,14 @@ use std::{
     time::Duration,
 };
 
+use crate::storage::Options;
 use sha2::{Digest, Sha256};
 
 pub use error::{Error, Problem};
 use reader::Reader;
 pub use schema::{
-    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnNoState, RecordKind, RecordUrl,
-    Recovery, SavepointFormat, directory_url,
+    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnNoState, OnUnverifiable,
+    RecordKind, RecordUrl, Recovery, SavepointFormat, directory_url,
 };
 
 /// The variable that names the configuration file where no flag does.
@@ -50,6 +51,8 @@ pub struct Config {
     pub checkpoint: Checkpoint,
     /// How long a stop may take.
     pub stop: Stop,
+    /// How stores are reached.
+    pub storage: Options,
     /// What a start may choose.
     pub restore: Restore,
     /// What to do while another pod runs this cluster's JobManager.
@@ -144,6 +147,8 @@ pub struct Restore {
     pub on_failed: OnFailed,
     /// How often in a row Flink may fail to restore a point before that is done.
     pub attempts: u32,
+    /// What to do with a point that can't be verified: of a Flink that this build does not know, or where it may not look.
+    pub on_unverifiable: OnUnverifiable,
     /// State older than this is refused; `None` sets no limit.
     pub max_state_age: Option<Duration>,
     /// Lets Flink drop state that the program has no operator for.
@@ -270,9 +275,11 @@ impl Config {
         let on_broken = reader.get("restore.on_broken", OnBroken::parse);
         let on_failed = reader.get("restore.on_failed", OnFailed::parse);
         let attempts = reader.get("restore.attempts", schema::attempts);
+        let on_unverifiable = reader.get("restore.on_unverifiable", OnUnverifiable::parse);
         let max_state_age =
             reader.get("restore.max_state_age", |text| schema::unless_off(text, schema::positive_duration));
         let allow_non_restored_state = reader.get("restore.allow_non_restored_state", schema::boolean);
+        let storage = storage_options(reader);
         let handover = reader.get("handover", Handover::parse);
         let pod = Pod {
             name: reader.optional("pod.name", schema::word),
@@ -291,11 +298,13 @@ impl Config {
             savepoint: Savepoint { directory: savepoints, format: format?, drain: drain? },
             checkpoint: Checkpoint { directory: checkpoints },
             stop: client.stop,
+            storage: storage?,
             restore: Restore {
                 on_no_state: on_no_state?,
                 on_broken: on_broken?,
                 on_failed: on_failed?,
                 attempts: attempts?,
+                on_unverifiable: on_unverifiable?,
                 max_state_age: max_state_age?,
                 allow_non_restored_state: allow_non_restored_state?,
             },
@@ -305,6 +314,30 @@ impl Config {
             log: client.log,
         })
     }
+}
+
+/// Loads how stores are reached, for those who need no record, from the same sources as [`Config::load`]. Values of other keys
+/// are not checked.
+///
+/// # Errors
+///
+/// As for [`Config::load`].
+pub fn load_storage(
+    file: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+    flags: Flags,
+) -> Result<Options, Error> {
+    let mut reader = Reader::open(file, env, flags)?;
+    let options = storage_options(&mut reader);
+    reader.finish(options)
+}
+
+fn storage_options(reader: &mut Reader) -> Option<Options> {
+    let endpoint = reader.optional("storage.endpoint", schema::endpoint);
+    let region = reader.optional("storage.region", schema::word);
+    let ca = reader.optional("storage.ca", schema::absolute_path);
+    let timeout = reader.get("storage.timeout", schema::positive_duration);
+    Some(Options { endpoint, region, ca, timeout: timeout? })
 }
 
 impl Client {

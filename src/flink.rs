@@ -3,6 +3,7 @@
 mod error;
 pub mod metadata;
 pub mod setup;
+pub mod uid;
 mod wire;
 
 use std::time::Duration;
@@ -37,7 +38,10 @@ impl Flink {
     /// # Errors
     /// If the HTTP client can't be set up.
     pub fn new(url: &str) -> Result<Self, Error> {
+        crate::tls::prepare();
         let http = reqwest::Client::builder()
+            // It speaks no TLS yet, and must not need the CA certificates that Flink's image may not have.
+            .tls_certs_only([])
             // A proxy set for the object store would swallow requests to loopback.
             .no_proxy()
             .connect_timeout(Duration::from_secs(2))

@@ -92,6 +92,14 @@ async fn dispatch(cli: Cli, signals: Signals) -> anyhow::Result<Exit> {
             if signals.default_from_now_on() {
                 return Ok(Exit::Terminated);
             }
+            if let Verb::Inspect { path, uid, output } = &other {
+                let storage = config::load_storage(file, std::env::vars(), flags)?;
+                return verb::inspect(storage, path.as_deref(), uid.as_deref(), *output).await;
+            }
+            if let Verb::Verify { path, output } = &other {
+                let storage = config::load_storage(file, std::env::vars(), flags)?;
+                return verb::verify(storage, path, *output).await;
+            }
             let config = || Ok(Config::load(file, std::env::vars(), flags.clone())?);
             verb::run(other, config, || Ok(Client::load(file, std::env::vars(), flags.clone())?)).await
         }

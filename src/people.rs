@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::cluster;
-use crate::config::Config;
+use crate::config::{Config, OnUnverifiable};
+use crate::doctor::{self, Finding, Subject};
 use crate::flink::setup::Setup;
 use crate::kubernetes::Kubernetes;
 use crate::protocol::choose::{Candidate, Choice, Decision, Situation, choose};
@@ -17,11 +18,12 @@ use crate::protocol::id::{Id, JobId};
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::point::{Kind, normalize};
 use crate::protocol::start::{Start, Verdict};
-use crate::protocol::stop::{RecordReply, Search};
+use crate::protocol::stop::{RecordReply, Search, Secured};
 use crate::record::Record;
 use crate::record::marker::Marker;
 use crate::start::plan;
-use crate::{holder, report, start, storage};
+use crate::storage::{self, Storage};
+use crate::{holder, report, start};
 
 /// A request over the control socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,11 @@ pub enum Request {
     Fresh,
     /// The newest epoch's holder is gone for good.
     Takeover,
+    /// What will not work?
+    Doctor {
+        /// What Flink's configuration says, where it was given.
+        setup: Option<Box<Setup>>,
+    },
 }
 
 /// The answer, or why there is none.
@@ -55,6 +62,8 @@ pub enum Answer {
     History(Vec<Row>),
     /// What the next start would do.
     Plan(Plan),
+    /// What was found out about that on which savepointd relies.
+    Findings(Vec<Finding>),
     /// Done; the text says what.
     Done(String),
     /// Not done; the text says why. `passes`: it may go better by itself.
@@ -85,6 +94,12 @@ pub struct Row {
     pub bytes: Option<u64>,
     /// From request to completion, in milliseconds.
     pub duration_ms: Option<u64>,
+    /// Why it could not be proven whole when it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
+    /// Whether a later start found it in storage, because nobody had recorded it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub salvaged: bool,
     /// What the epoch restored from; none for a fresh start.
     pub base: Option<String>,
     /// Whether Flink confirmed that.
@@ -149,11 +164,17 @@ pub fn replay(text: &str) -> anyhow::Result<Plan> {
 }
 
 /// Answers a request on the record itself.
-pub async fn answer(request: Request, record: &Record, config: &Config, kubernetes: Option<&Kubernetes>) -> Answer {
+pub async fn answer(
+    request: Request,
+    record: &Record,
+    storage: &Storage,
+    config: &Config,
+    kubernetes: Option<&Kubernetes>,
+) -> Answer {
     let result = match request {
         Request::History => history(record).await,
-        Request::Plan { setup } => plan(record, config, kubernetes, setup.as_deref()).await,
-        Request::Pin { path } => pin(record, &path).await,
+        Request::Plan { setup } => plan(record, storage, config, kubernetes, setup.as_deref()).await,
+        Request::Pin { path } => pin(record, storage, config, &path).await,
         Request::Unpin => say(record, Fact::Unpinned, "the next start restores the newest point").await,
         Request::Fresh => {
             say(
@@ -164,6 +185,7 @@ pub async fn answer(request: Request, record: &Record, config: &Config, kubernet
             .await
         }
         Request::Takeover => take_over(record).await,
+        Request::Doctor { setup } => examine(record, storage, config, kubernetes, setup.as_deref()).await,
     };
     result.unwrap_or_else(|refusal| refusal)
 }
@@ -193,6 +215,8 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             completed_at: None,
             bytes: None,
             duration_ms: None,
+            doubt: None,
+            salvaged: false,
             base: based.base.as_ref().map(|base| base.path.clone()),
             confirmed: epoch.confirmed,
             restore_failed: epoch.restore_failed.as_ref().map(|failed| failed.reason.clone()),
@@ -207,6 +231,8 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             completed_at: Some(saved.completed_at),
             bytes: saved.bytes,
             duration_ms: saved.duration_ms,
+            doubt: saved.doubt.clone(),
+            salvaged: saved.salvaged,
             ..row.clone()
         });
         let before = rows.len();
@@ -218,9 +244,17 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
     Ok(Answer::History(rows))
 }
 
-async fn pin(record: &Record, path: &str) -> Result<Answer, Answer> {
+async fn pin(record: &Record, storage: &Storage, config: &Config, path: &str) -> Result<Answer, Answer> {
     let path = normalize(path);
-    match storage::look(&path).await {
+    match storage::look(storage, &path, None).await {
+        Search::Found(Secured { doubt: Some(doubt), .. })
+            if config.restore.on_unverifiable != OnUnverifiable::Trust =>
+        {
+            let reason = format!(
+                "{path} can't be verified: {doubt}. To use what can't be verified: restore.on_unverifiable = \"trust\""
+            );
+            return Err(refused(reason, false));
+        }
         Search::Found(_) => {}
         Search::Nothing => return Err(refused(format!("nothing is there: {path}"), false)),
         Search::Broken(why) => return Err(refused(format!("{path} is not a restore point: {why}"), false)),
@@ -257,6 +291,7 @@ async fn say(record: &Record, fact: Fact, done: &str) -> Result<Answer, Answer> 
 
 async fn plan(
     record: &Record,
+    storage: &Storage,
     config: &Config,
     kubernetes: Option<&Kubernetes>,
     setup: Option<&Setup>,
@@ -283,9 +318,11 @@ async fn plan(
         let last = history.newest_based(u64::MAX);
         plan.explicit = last.and_then(|(_, _, based)| based.explicit.clone());
     }
+    let storage = &storage.or_of(&setup_or_default);
     let hands = start::Hands {
         record: record.clone(),
-        marker: marker(&directories, cluster)?,
+        storage: storage.clone(),
+        marker: marker(storage, &directories, cluster)?,
         cluster: cluster.clone(),
         kubernetes: None,
         own: None,
@@ -307,7 +344,33 @@ async fn plan(
     })
 }
 
-fn marker(directories: &Directories, cluster: &str) -> Result<Marker, Answer> {
-    let folder = storage::cluster_folder(directories, cluster);
+async fn examine(
+    record: &Record,
+    storage: &Storage,
+    config: &Config,
+    kubernetes: Option<&Kubernetes>,
+    setup: Option<&Setup>,
+) -> Result<Answer, Answer> {
+    let cluster = cluster::id(config, kubernetes).await;
+    let cluster = &cluster.map_err(|error| refused(report::chain(&error), error.passes()))?;
+    // Those that a start has used, else those that the next one will; a record that can't be read is a finding by itself.
+    let known = match setup {
+        Some(setup) => plan::directories(config, setup).map_err(|reason| refused(reason, false)).map(Some)?,
+        None => {
+            let claimed = record
+                .load()
+                .await
+                .ok()
+                .and_then(|snapshot| Some(History::read(&snapshot.entries).newest_claim()?.1.directories.clone()));
+            claimed.or_else(|| plan::directories(config, &Setup::default()).ok())
+        }
+    };
+    let storage = setup.map_or_else(|| storage.clone(), |setup| storage.or_of(setup));
+    let subject = Subject { config, record, storage: &storage, cluster, directories: known.as_ref() };
+    Ok(Answer::Findings(doctor::examine(&subject).await))
+}
+
+fn marker(storage: &Storage, directories: &Directories, cluster: &str) -> Result<Marker, Answer> {
+    let folder = storage::cluster_folder(storage, directories, cluster);
     folder.map(|folder| Marker::of(&folder)).map_err(|error| refused(report::chain(&error), error.passes()))
 }

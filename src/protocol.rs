@@ -15,6 +15,7 @@ pub mod native;
 pub mod options;
 pub mod outcome;
 pub mod point;
+pub mod salvage;
 pub mod shell;
 pub mod start;
 pub mod stop;

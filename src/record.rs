@@ -22,7 +22,7 @@ use crate::protocol::entry::{Entry, Fact, VERSION};
 use crate::protocol::history::History;
 use crate::protocol::stop::RecordReply;
 use crate::report;
-use crate::storage;
+use crate::storage::{self, Storage};
 use marker::Marker;
 
 /// Why the record could not be read or written.
@@ -39,6 +39,15 @@ pub enum Error {
         "{0} is the marker of another cluster that uses the same cluster.id and savepoint.directory: give one of them another cluster.id"
     )]
     Foreign(String),
+    /// An entry is gone while later ones are there.
+    #[error(
+        "the record is damaged: {0} is missing, though later entries are there. Bring it back from a backup (did a lifecycle \
+         rule of the bucket expire it?), or move the rest away if its loss is understood"
+    )]
+    Gap(String),
+    /// The store says that somebody else is writing, and nobody has written.
+    #[error("{0} can't be written: the store goes on saying that others write it at the same moment")]
+    Contended(String),
     /// There is an entry that is not one.
     #[error(
         "the record is damaged: {url} is not an entry. Bring it back from a backup, or move it away if its loss is understood"
@@ -59,7 +68,8 @@ impl Error {
         match self {
             Self::Storage(error) => error.passes(),
             Self::Kubernetes(error) => error.passes(),
-            Self::Damaged { .. } | Self::Foreign(_) => false,
+            Self::Contended(_) => true,
+            Self::Damaged { .. } | Self::Gap(_) | Self::Foreign(_) => false,
         }
     }
 }
@@ -119,7 +129,7 @@ impl Record {
     ///
     /// # Errors
     /// If the URL names no usable place.
-    pub fn open(url: &RecordUrl, kubernetes: Option<&Kubernetes>) -> Result<Self, Error> {
+    pub fn open(url: &RecordUrl, storage: &Storage, kubernetes: Option<&Kubernetes>) -> Result<Self, Error> {
         let store = match (url.kind(), kubernetes) {
             (RecordKind::ConfigMap { namespace, name }, Some(kubernetes)) => {
                 Store::ConfigMap(config_map::ConfigMap::new(kubernetes.clone(), namespace.clone(), name.clone()))
@@ -127,7 +137,9 @@ impl Record {
             (RecordKind::ConfigMap { .. }, None) => {
                 return Err(storage::Error::Unsupported(url.as_str().to_owned()).into());
             }
-            (RecordKind::Directory(_), _) => Store::Objects(objects::Objects::open(url.as_str())?),
+            (RecordKind::Directory(_) | RecordKind::ObjectStore, _) => {
+                Store::Objects(objects::Objects::new(storage.place(url.as_str())?))
+            }
         };
         Ok(Self { store, known: Arc::default() })
     }

@@ -17,13 +17,15 @@ use crate::protocol::stop::Search;
 use crate::record::marker::Marker;
 use crate::record::{self, Append, Record, Snapshot};
 use crate::report;
-use crate::storage;
+use crate::storage::{self, Storage};
 
 /// What a start works with.
 #[derive(Debug)]
 pub struct Hands {
     /// The record.
     pub record: Record,
+    /// The stores that the directories lie in.
+    pub storage: Storage,
     /// The marker in the cluster's savepoint folder.
     pub marker: Marker,
     /// The cluster's id.
@@ -103,10 +105,10 @@ impl Hands {
             }
             Effect::List { directories, recorded, adopt } => {
                 let jobs = known_jobs(known);
-                let found = storage::list(directories, recorded, &self.cluster, *adopt, &jobs).await;
+                let found = storage::list(&self.storage, directories, recorded, &self.cluster, *adopt, &jobs).await;
                 Event::Listed(found.map_err(|error| Trouble { reason: report::chain(&error), passes: error.passes() }))
             }
-            Effect::Verify(path) => Event::Verified(storage::look(path).await),
+            Effect::Verify(path) => Event::Verified(storage::look(&self.storage, path, None).await),
             Effect::Mark { epoch } => Event::Marked(self.mark(known, *epoch).await.map_err(|error| trouble(&error))),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::flink::Flink;
@@ -21,7 +22,7 @@ use crate::protocol::stop::{
 use crate::protocol::time::Deadline;
 use crate::record::marker::Marker;
 use crate::record::{self, Record};
-use crate::storage;
+use crate::storage::{self, Storage};
 
 /// What a stop works with.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Hands {
     pub flink: Flink,
     /// The record and the marker; none where `run` goes on alone.
     pub memory: Option<(Record, Marker)>,
+    /// The stores that the directories lie in.
+    pub storage: Storage,
     /// The epoch that stops.
     pub epoch: u64,
     /// The job, where it is known before Flink is asked.
@@ -74,7 +77,7 @@ pub async fn drive(mut stop: Stop, mut hands: Hands, clock: Clock, attempted: im
                 let asks_flink =
                     matches!(effect, Effect::ReadJobs | Effect::Post(_) | Effect::Poll(_) | Effect::ReadEnd(_));
                 let mut gone_now = hands.gone.clone();
-                let work = hands.carry_out(&effect, &mut prepared);
+                let work = hands.carry_out(&effect, soon(clock.instant(until)), &mut prepared);
                 tokio::pin!(work);
                 let event = loop {
                     tokio::select! {
@@ -131,8 +134,14 @@ fn no_answer(effect: &Effect) -> Event {
     }
 }
 
+/// When to say what is known, so that it is heard in time.
+fn soon(until: Instant) -> Instant {
+    let now = Instant::now();
+    now + until.saturating_duration_since(now) * 7 / 8
+}
+
 impl Hands {
-    async fn carry_out(&self, effect: &Effect, prepared: &mut Vec<Entry>) -> Event {
+    async fn carry_out(&self, effect: &Effect, until: Instant, prepared: &mut Vec<Entry>) -> Event {
         match effect {
             Effect::ReadJobs => {
                 let reply = self.flink.jobs().await;
@@ -154,10 +163,15 @@ impl Hands {
             }
             Effect::Post(attempt) => Event::Posted(self.flink.post_stop(attempt).await),
             Effect::Poll(attempt) => Event::Polled(self.flink.poll_stop(attempt.job_id, attempt.trigger_id).await),
-            Effect::Search => Event::Searched(storage::newest_savepoint(&self.target, self.above, &self.known).await),
-            Effect::Verify(location) => Event::Searched(storage::look(location).await),
+            Effect::Search => {
+                let found = storage::newest_savepoint(&self.storage, &self.target, self.above, &self.known, until);
+                Event::Searched(found.await)
+            }
+            Effect::Verify(location) => Event::Searched(storage::look(&self.storage, location, Some(until)).await),
             Effect::FindCheckpoint => Event::Searched(match self.job_id.get() {
-                Some(job_id) => storage::newest_checkpoint(&self.checkpoints, job_id, self.above).await,
+                Some(job_id) => {
+                    storage::newest_checkpoint(&self.storage, &self.checkpoints, job_id, self.above, until).await
+                }
                 // No job was ever seen.
                 None => Search::Nothing,
             }),
@@ -192,6 +206,8 @@ impl Hands {
             completed_at: secured.completed_at.unwrap_or_else(Timestamp::now),
             bytes: secured.bytes,
             duration_ms: took.and_then(|took| u64::try_from(took.as_millis()).ok()),
+            doubt: secured.doubt.clone(),
+            salvaged: false,
         })
     }
 
@@ -216,6 +232,8 @@ pub fn end_facts(end: &End, epoch: u64) -> Vec<Fact> {
             completed_at: Timestamp::now(),
             bytes: None,
             duration_ms: None,
+            doubt: Some("not looked at".to_owned()),
+            salvaged: false,
         })
     });
     saved.into_iter().chain([Fact::Ended(end.clone())]).collect()

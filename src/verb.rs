@@ -1,21 +1,28 @@
 //! The verbs that people type: thin, and the only place that prints.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "people read it")]
 
+mod doctor;
 mod drain;
 mod history;
 mod inject;
+mod inspect;
 mod install;
 mod plan;
+mod verify;
 
 use crate::cli::Verb;
 use crate::config::{Client, Config};
 use crate::exit::Exit;
+use crate::flink::setup::Setup;
 use crate::http;
 use crate::kubernetes::Kubernetes;
 use crate::people::{self, Answer, Request};
 use crate::record::Record;
 use crate::run;
+use crate::storage::Storage;
 pub use inject::inject;
+pub use inspect::inspect;
+pub use verify::verify;
 
 /// Says what went wrong.
 pub fn complain(message: &str) {
@@ -39,13 +46,16 @@ pub async fn run(
         },
         Verb::Plan { output, replay: Some(file), .. } => plan::replay(&file, output),
         Verb::Plan { output, command, .. } => {
-            let setup = if command.is_empty() {
-                None
-            } else {
-                Some(Box::new(run::learn(&command).map_err(anyhow::Error::msg)?))
-            };
+            let setup = learn(&command)?;
             match ask(Request::Plan { setup }, &config()?).await? {
                 Answer::Plan(plan) => plan::print(&plan, output),
+                other => Ok(said(other)),
+            }
+        }
+        Verb::Doctor { output, command } => {
+            let setup = learn(&command)?;
+            match ask(Request::Doctor { setup }, &config()?).await? {
+                Answer::Findings(findings) => doctor::print(&findings, output),
                 other => Ok(said(other)),
             }
         }
@@ -55,7 +65,16 @@ pub async fn run(
         Verb::Takeover => Ok(said(ask(Request::Takeover, &config()?).await?)),
         Verb::Drain => drain::drain(&client()?).await,
         Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) => Ok(Exit::Usage),
+        Verb::Inspect { .. } | Verb::Verify { .. } => Ok(Exit::Usage),
     }
+}
+
+/// What Flink's configuration says for this command line, if there is one.
+fn learn(command: &[String]) -> anyhow::Result<Option<Box<Setup>>> {
+    if command.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(run::learn(command).map_err(anyhow::Error::msg)?)))
 }
 
 /// Asks the agent, or, where none listens or the one that does is just ending, looks for itself. Asking twice for the same
@@ -64,8 +83,9 @@ async fn ask(request: Request, config: &Config) -> anyhow::Result<Answer> {
     match http::call(&config.control_socket, "POST", "/v1/ask", &request).await {
         Err(http::Error::Connect { .. } | http::Error::Connection(_)) => {
             let kubernetes = Kubernetes::of(config);
-            let record = Record::open(&config.record, kubernetes.as_ref())?;
-            Ok(people::answer(request, &record, config, kubernetes.as_ref()).await)
+            let storage = Storage::new(config.storage.clone(), std::env::vars());
+            let record = Record::open(&config.record, &storage, kubernetes.as_ref())?;
+            Ok(people::answer(request, &record, &storage, config, kubernetes.as_ref()).await)
         }
         answered => Ok(answered?),
     }
@@ -81,7 +101,7 @@ fn said(answer: Answer) -> Exit {
             complain(&reason);
             if passes { Exit::Later } else { Exit::Refused }
         }
-        Answer::History(_) | Answer::Plan(_) => {
+        Answer::History(_) | Answer::Plan(_) | Answer::Findings(_) => {
             complain("the agent gave another answer than was asked for; is it of the same version?");
             Exit::System
         }

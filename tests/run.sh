@@ -51,6 +51,7 @@ binary=$CARGO_TARGET_DIR/release/savepointd
 if [ "$size" = bench ]; then
     # The harness need not be optimised; what it measures is.
     SPTEST_BINARY=$binary cargo test --quiet --locked --bench bars -- --bench
+    cargo run --quiet --locked --release --example reader-bars
     exit
 fi
 tests/static.sh "$binary"

@@ -19,7 +19,8 @@ use crate::protocol::point::Format;
 use crate::protocol::start::{Go, JobIds, Start, Verdict};
 use crate::record::marker::Marker;
 use crate::start::plan;
-use crate::{kubernetes, report, start, storage};
+use crate::storage::{self, Storage};
+use crate::{kubernetes, report, start};
 
 impl Agent {
     pub(super) async fn claim(self: &Rc<Self>, request: ClaimRequest) -> ClaimReply {
@@ -65,10 +66,12 @@ impl Agent {
             Err(error) => return Err(report::chain(&error)),
         };
         let holder = Holder { pod: own.clone(), ..holder };
-        let folder = storage::cluster_folder(&directories, cluster).map_err(|error| report::chain(&error))?;
+        let storage = self.storage.or_of(&setup);
+        let folder = storage::cluster_folder(&storage, &directories, cluster).map_err(|error| report::chain(&error))?;
         let marker = Marker::of(&folder);
         let hands = start::Hands {
             record: self.record.clone(),
+            storage: storage.clone(),
             marker: marker.clone(),
             cluster: cluster.to_owned(),
             kubernetes: self.kubernetes.clone(),
@@ -93,7 +96,7 @@ impl Agent {
         let restore = go.base.as_ref().map(|base| base.path.clone());
         let injection = self.injection(&setup, restore.clone(), go.job_id.filter(|_| job_ids == JobIds::Derived));
         let argv = inject(&argv, &injection).map_err(|error| error.to_string())?;
-        let finish = self.finish(cluster, &go, &directories, &setup);
+        let finish = self.finish(cluster, &go, &directories, &setup, &storage);
         let session = self.session(go, setup, finish.clone(), marker).await?;
         let reply = ClaimReply::Go {
             argv,
@@ -139,7 +142,7 @@ impl Agent {
         }
     }
 
-    fn finish(&self, cluster: &str, go: &Go, directories: &Directories, setup: &Setup) -> Finish {
+    fn finish(&self, cluster: &str, go: &Go, directories: &Directories, setup: &Setup, storage: &Storage) -> Finish {
         let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Finish {
             epoch: go.epoch,
@@ -147,6 +150,7 @@ impl Agent {
             flink_url: flink_url(&self.config, setup),
             target: storage::epoch_folder(directories, cluster, go.epoch),
             checkpoints: directories.checkpoint.clone(),
+            storage: storage.options().clone(),
             above: go.base.as_ref().and_then(|base| base.checkpoint_id),
             format: match self.config.savepoint.format {
                 SavepointFormat::Native => Format::Native,

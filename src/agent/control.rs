@@ -22,13 +22,15 @@ async fn route(agent: &Agent, request: Request<Incoming>) -> Result<Response<Bod
     Ok(match (request.method().as_str(), request.uri().path()) {
         ("POST", "/v1/ask") => {
             let mut asked: people::Request = http::read(request).await?;
-            if let people::Request::Plan { setup: setup @ None } = &mut asked {
+            if let people::Request::Plan { setup: setup @ None } | people::Request::Doctor { setup: setup @ None } =
+                &mut asked
+            {
                 *setup = agent.session.borrow().as_ref().map(|session| Box::new(session.setup.clone()));
             }
-            http::json(
-                StatusCode::OK,
-                &people::answer(asked, &agent.record, &agent.config, agent.kubernetes.as_ref()).await,
-            )
+            let setup = agent.session.borrow().as_ref().map(|session| session.setup.clone());
+            let storage = setup.map_or_else(|| agent.storage.clone(), |setup| agent.storage.or_of(&setup));
+            let kubernetes = agent.kubernetes.as_ref();
+            http::json(StatusCode::OK, &people::answer(asked, &agent.record, &storage, &agent.config, kubernetes).await)
         }
         _ => http::text(StatusCode::NOT_FOUND, "text/plain", "no such request"),
     })

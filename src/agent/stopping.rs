@@ -111,6 +111,7 @@ impl Agent {
         let hands = stop::Hands {
             flink: session.flink.clone(),
             memory: Some((self.record.clone(), session.marker.clone())),
+            storage: self.storage.or_of(&session.setup),
             epoch: session.epoch(),
             job_id: session.job_id.clone(),
             target: session.finish.target.clone(),

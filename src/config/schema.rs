@@ -7,6 +7,8 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use jiff::{Span, SpanRelativeTo};
 use url::Url;
 
+use crate::storage;
+
 /// Where `run` and the agent meet in a pod.
 pub const DEFAULT_SOCKET: &str = "/savepointd/run.sock";
 
@@ -25,10 +27,15 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("checkpoint.directory", None),
     ("stop.grace", Some("30s")),
     ("stop.reserve", Some("3s")),
+    ("storage.endpoint", None),
+    ("storage.region", None),
+    ("storage.ca", None),
+    ("storage.timeout", Some("5s")),
     ("restore.on_no_state", Some("fresh")),
     ("restore.on_broken", Some("refuse")),
     ("restore.on_failed", Some("halt")),
     ("restore.attempts", Some("3")),
+    ("restore.on_unverifiable", Some("refuse")),
     ("restore.max_state_age", Some("off")),
     ("restore.allow_non_restored_state", Some("false")),
     ("handover", Some("wait")),
@@ -44,8 +51,6 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
 ];
 
 /// Schemes of stores that the protocol knows but this build does not.
-const LATER_SCHEMES: &[&str] = &["s3", "s3a", "s3p", "gs", "abfs", "abfss", "wasb", "wasbs", "oss", "swift", "hdfs"];
-
 /// What a Unix socket's address holds on Linux, without its final zero, in bytes.
 const SOCKET_PATH_LIMIT: usize = 107;
 
@@ -82,6 +87,8 @@ pub struct RecordUrl {
 pub enum RecordKind {
     /// `file:///absolute/path`, without a slash at its end.
     Directory(PathBuf),
+    /// A prefix in an object store, such as `s3://bucket/orders`.
+    ObjectStore,
     /// `configmap://NAMESPACE/NAME`, or `configmap:///NAME` in the pod's own namespace.
     ConfigMap {
         /// None: the pod's own.
@@ -105,20 +112,27 @@ impl RecordUrl {
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || expected("a URL such as \"configmap://namespace/name\" or \"file:///var/lib/savepointd\"", text);
+        let wrong = || {
+            expected(
+                "a URL such as \"configmap://namespace/name\", \"s3://bucket/path\" or \"file:///var/lib/savepointd\"",
+                text,
+            )
+        };
         let mut url = Url::parse(text).map_err(|_| wrong())?;
-        let scheme = url.scheme();
-        if LATER_SCHEMES.contains(&scheme) {
-            return Err(format!("this build has no support for {scheme}:// yet, only for configmap:// and file:///…"));
-        }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(wrong());
         }
-        if scheme == "configmap" {
+        if url.scheme() == "configmap" {
             return Self::config_map(text).ok_or_else(wrong);
         }
+        if url.scheme() != "file" {
+            // As it was written: a bucket's name is no host name, and nothing in the path is encoded.
+            let text = text.trim_end_matches('/').to_owned();
+            let fits = storage::is_below_a_bucket(&text);
+            return if fits { Ok(Self { text, kind: RecordKind::ObjectStore }) } else { Err(wrong()) };
+        }
         let path = url.path().trim_end_matches('/').to_owned();
-        if scheme != "file" || url.has_host() || path.is_empty() {
+        if url.has_host() || path.is_empty() {
             return Err(wrong());
         }
         url.set_path(&path);
@@ -274,6 +288,16 @@ words! {
 }
 
 words! {
+    /// What to do with a point that can't be verified.
+    OnUnverifiable {
+        /// Wait for a person.
+        Refuse = "refuse",
+        /// Use it all the same.
+        Trust = "trust",
+    }
+}
+
+words! {
     /// What to do while another pod runs this cluster's JobManager.
     Handover {
         /// Wait until it has ended.
@@ -383,6 +407,19 @@ pub(super) fn socket(text: &str) -> Result<PathBuf, String> {
         ));
     }
     Ok(text.into())
+}
+
+pub(super) fn absolute_path(text: &str) -> Result<PathBuf, String> {
+    if text.starts_with('/') { Ok(text.into()) } else { Err(expected("an absolute path", text)) }
+}
+
+/// A store's endpoint, without a slash at its end.
+pub(super) fn endpoint(text: &str) -> Result<String, String> {
+    let wrong = || expected("a URL such as \"https://minio.example.com:9000\"", text);
+    let url = Url::parse(text).map_err(|_| wrong())?;
+    let fits = matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
+    let plain = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    if fits && plain { Ok(url.as_str().trim_end_matches('/').to_owned()) } else { Err(wrong()) }
 }
 
 pub(super) fn cluster_id(text: &str) -> Result<String, String> {

@@ -1,85 +1,139 @@
-//! The head of Flink's `_metadata` file.
+//! Flink's `_metadata` file: what a savepoint or checkpoint holds, and every file that it needs.
 //!
-//! Big-endian: magic number, format version, checkpoint id (Flink `MetadataSerializers`, versions 3 to 6 written by
-//! Flink 1.14 to 2.3; version 7 is on its main branch).
+//! Big-endian, as Java's `DataOutputStream` writes it. Versions 3 to 6 are written by Flink 1.14 to 2.3; version 7 is on
+//! its main branch.
 
-/// Bytes that [`Head::parse`] needs.
-pub const HEAD: usize = 16;
+mod body;
+mod contents;
+mod handles;
+mod head;
+mod source;
+mod text;
+mod trailer;
 
-const MAGIC: u32 = 0x4960_672d;
-const VERSIONS: std::ops::RangeInclusive<u32> = 3..=7;
+use std::io;
 
-/// What the first bytes of a `_metadata` file say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
+use body::Body;
+pub use contents::{Contents, File};
+use source::Source;
+
+pub use head::{HEAD, Head, HeadError};
+use serde::Serialize;
+
+/// What a `_metadata` file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
     /// The format version.
     pub version: u32,
     /// The checkpoint id, which savepoints share.
     pub checkpoint_id: u64,
+    /// Every operator, in the file's order.
+    pub operators: Vec<Operator>,
+    /// Bytes of state, those that lie in `_metadata` itself included.
+    pub bytes: u64,
 }
 
-/// A `_metadata` file that Flink did not write, or not to its end.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HeadError {
-    /// Shorter than any head.
-    #[error("_metadata is only {0} bytes long")]
-    Short(usize),
-    /// Not Flink's.
-    #[error("_metadata does not begin with Flink's magic number, but with {0:#010x}")]
-    Magic(u32),
-    /// From a Flink that this build does not know, or that no supported Flink reads.
-    #[error("_metadata has format version {0}; known are {first} to {last}", first = VERSIONS.start(), last = VERSIONS.end())]
-    Version(u32),
-    /// Flink counts from 1 upwards.
-    #[error("_metadata names the checkpoint id {0}")]
-    CheckpointId(i64),
+/// The state of one operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Operator {
+    /// What a uid hashes to: 32 hex digits, as in Flink's REST API and logs.
+    pub id: String,
+    /// Its name, where the format has it (Flink 2.0 and newer) and the job gave one.
+    pub name: Option<String>,
+    /// Its uid, where the format has it (Flink 2.0 and newer) and the job gave one.
+    pub uid: Option<String>,
+    /// How many subtasks it had.
+    pub parallelism: u32,
+    /// How many key groups its state is cut into.
+    pub max_parallelism: u32,
+    /// Bytes of its state, those that lie in `_metadata` itself included.
+    pub bytes: u64,
 }
 
-impl Head {
-    /// Reads the head from the file's first bytes.
-    ///
-    /// # Errors
-    /// If these are not the first bytes of a `_metadata` file.
-    pub fn parse(bytes: &[u8]) -> Result<Self, HeadError> {
-        let head: &[u8; HEAD] = bytes.first_chunk().ok_or(HeadError::Short(bytes.len()))?;
-        let (magic, rest) = head.split_at(4);
-        let (version, id) = rest.split_at(4);
-        let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-        let small = |bytes: &[u8]| u32::try_from(number(bytes)).unwrap_or_default();
-        match (small(magic), small(version), number(id).cast_signed()) {
-            (magic, ..) if magic != MAGIC => Err(HeadError::Magic(magic)),
-            (_, version, _) if !VERSIONS.contains(&version) => Err(HeadError::Version(version)),
-            (_, version, id) => {
-                let checkpoint_id = u64::try_from(id).map_err(|_| HeadError::CheckpointId(id))?;
-                Ok(Self { version, checkpoint_id })
-            }
-        }
+/// A file that the state needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRef {
+    /// Where it lies.
+    pub place: Reference,
+    /// How long it is.
+    pub extent: Extent,
+}
+
+/// Where a file lies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reference {
+    /// Below the directory of `_metadata`.
+    Relative(String),
+    /// A URL, or an absolute path.
+    Absolute(String),
+}
+
+/// What is known of a file's length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// Exactly this.
+    Whole(u64),
+    /// No less: a segment of a file that is shared with others.
+    AtLeast(u64),
+}
+
+/// Why a `_metadata` file can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It could not be read at all.
+    #[error("_metadata can't be read")]
+    Io(#[source] io::Error),
+    /// Flink did not write this, or not to its end.
+    #[error("_metadata is damaged at byte {offset}: {what}")]
+    Damaged {
+        /// How many bytes were understood before it.
+        offset: u64,
+        /// What was being read, and what is wrong with it.
+        what: String,
+    },
+    /// From a Flink that this build does not know: nothing can be said about it.
+    #[error("_metadata can't be verified by this build of savepointd: {what} at byte {offset} is not known to it")]
+    Unknown {
+        /// Where it is.
+        offset: u64,
+        /// The unknown format version or type of state handle.
+        what: String,
+    },
+}
+
+impl ReadError {
+    fn damaged(offset: u64, what: impl Into<String>) -> Self {
+        Self::Damaged { offset, what: what.into() }
     }
+
+    fn unknown(offset: u64, what: impl Into<String>) -> Self {
+        Self::Unknown { offset, what: what.into() }
+    }
+}
+
+/// Reads a `_metadata` file from its first byte to its last, and hands over each reference to a file as it comes: a file
+/// that several handles share, several times. References come also from a file that turns out to be damaged further on.
+///
+/// # Errors
+/// If the file can't be read, is damaged, or is of a Flink that this build does not know.
+pub fn read(input: &mut impl io::Read, each: &mut dyn FnMut(FileRef)) -> Result<Metadata, ReadError> {
+    let mut source = Source::new(input);
+    let head = source.array::<HEAD>("the head")?;
+    let Head { version, checkpoint_id } = Head::parse(&head).map_err(|error| match error {
+        // Older than Flink 1.11, or newer than this build: Flink adds one in a year or two.
+        HeadError::Version(version @ (1..=2 | 8..=31)) => ReadError::unknown(4, format!("format version {version}")),
+        HeadError::Version(_) => ReadError::damaged(4, error.to_string()),
+        HeadError::Short(_) | HeadError::Magic(_) => ReadError::damaged(0, error.to_string()),
+        HeadError::CheckpointId(_) => ReadError::damaged(8, error.to_string()),
+    })?;
+    let operators = Body::new(&mut source, version, each).read()?;
+    if version >= trailer::FIRST_VERSION {
+        trailer::check(&mut source)?;
+    }
+    source.end()?;
+    let bytes = operators.iter().fold(0, |sum: u64, operator| sum.saturating_add(operator.bytes));
+    Ok(Metadata { version, checkpoint_id, operators, bytes })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FLINK_1_20: [u8; HEAD] = [0x49, 0x60, 0x67, 0x2d, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 4];
-
-    #[test]
-    fn the_head_of_a_real_savepoint_is_read() {
-        assert_eq!(Head::parse(&FLINK_1_20), Ok(Head { version: 4, checkpoint_id: 4 }));
-    }
-
-    #[test]
-    fn every_damage_of_the_head_is_told() {
-        for length in 0..HEAD {
-            assert_eq!(Head::parse(&FLINK_1_20[..length]), Err(HeadError::Short(length)));
-        }
-        for byte in 0..8 {
-            let mut damaged = FLINK_1_20;
-            damaged[byte] ^= 0x40;
-            assert!(Head::parse(&damaged).is_err(), "byte {byte}");
-        }
-        let mut negative = FLINK_1_20;
-        negative[8] = 0x80;
-        assert!(matches!(Head::parse(&negative), Err(HeadError::CheckpointId(_))));
-    }
-}
+mod tests;

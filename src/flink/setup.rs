@@ -65,6 +65,12 @@ pub struct Setup {
     pub rpc_address: Option<String>,
     /// The RPC port.
     pub rpc_port: Option<u16>,
+    /// Where Flink reaches what speaks S3, as written; its credentials stay where they are.
+    pub s3_endpoint: Option<String>,
+    /// The region of what speaks S3.
+    pub s3_region: Option<String>,
+    /// What Flink replaces by random letters in the paths of data files, and takes out of those of `_metadata`.
+    pub entropy_key: Option<String>,
 }
 
 impl Setup {

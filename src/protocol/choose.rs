@@ -20,7 +20,7 @@ use points::{Damaged, Points, Step, completed};
 use super::entry::EndKind;
 use super::history::{Epoch, History};
 use super::id::JobId;
-use super::point::{Found, PointRef, normalize};
+use super::point::{Found, PointRef, normalize, same};
 
 /// What the configuration says about starts that can't go on as usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct Policy {
     pub fresh_without_history: bool,
     /// An older point may be used if the newest is missing or broken.
     pub previous_if_broken: bool,
+    /// A point that can't be verified may be used.
+    #[serde(default)]
+    pub trust_unverifiable: bool,
     /// Older state than this is refused.
     pub max_state_age: Option<SignedDuration>,
     /// What is done about a point that Flink could not restore.
@@ -65,6 +68,9 @@ pub struct Situation {
     pub policy: Policy,
     /// Points that a closer look proved unusable, and why.
     pub broken: BTreeMap<String, String>,
+    /// Points of which a closer look could not tell whether they are whole, and why not.
+    #[serde(default)]
+    pub doubted: BTreeMap<String, String>,
     /// The clock; only the age limit reads it.
     pub now: Timestamp,
 }
@@ -125,9 +131,35 @@ pub struct Candidate {
 #[must_use]
 pub fn choose(situation: &Situation) -> Choice {
     let points = Points::of(situation);
-    let mut choice = decide(situation, &points);
+    let mut choice = if_verified(situation, decide(situation, &points));
     choice.candidates = explain::explain(&points, situation, &choice);
     choice
+}
+
+impl Situation {
+    /// Why it can't be told whether a point is whole.
+    fn doubt(&self, path: &str) -> Option<&str> {
+        self.doubted.iter().find(|(doubted, _)| same(doubted, path)).map(|(_, doubt)| doubt.as_str())
+    }
+}
+
+/// A point of which it can't be told whether it is whole is neither used nor passed over by itself.
+fn if_verified(situation: &Situation, mut choice: Choice) -> Choice {
+    let Decision::Restore(PointRef { path, .. }) = &choice.decision else { return choice };
+    let Some(doubt) = situation.doubt(path) else { return choice };
+    let why = &choice.reason;
+    if situation.policy.trust_unverifiable {
+        let trusted = "used all the same, as restore.on_unverifiable allows";
+        choice.reason = format!("{why}; it can't be verified ({doubt}), and is {trusted}");
+        return choice;
+    }
+    plain(
+        Decision::Refuse,
+        &format!(
+            "{path} ({why}) can't be verified: {doubt}. To use what can't be verified: restore.on_unverifiable = \"trust\"; \
+             or say which other point to use: savepointd pin PATH"
+        ),
+    )
 }
 
 fn decide(situation: &Situation, points: &Points) -> Choice {
@@ -152,7 +184,7 @@ fn decide(situation: &Situation, points: &Points) -> Choice {
     }
     if let Some(explicit) = situation.explicit.as_deref().map(normalize) {
         let last = latest.and_then(|(_, _, based)| based.explicit.as_deref()).map(normalize);
-        if last.as_deref() != Some(&explicit) {
+        if !last.is_some_and(|last| same(&last, &explicit)) {
             let choice =
                 points.by_path(situation, &explicit, "given to Flink as restore path, and new since the last start");
             return going_back(situation, points, choice);
@@ -297,7 +329,7 @@ fn halted(situation: &Situation, point: &PointRef, why: &str) -> String {
 fn chosen(situation: &Situation, point: &PointRef, epoch: u64, passed_over: Option<PassedOver>) -> Choice {
     let asked_for = || {
         let (number, _, based) = situation.history.newest_based(situation.epoch)?;
-        let base = based.base.as_ref().filter(|base| base.path == point.path);
+        let base = based.base.as_ref().filter(|base| same(&base.path, &point.path));
         base.filter(|_| situation.history.is_asked_for(number, based))
     };
     // What a person had asked for may be as old as it is, until something newer is complete.

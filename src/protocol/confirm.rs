@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::id::JobId;
-use super::point::{PointRef, normalize};
+use super::point::{PointRef, normalize, same};
 use super::time::Moment;
 
 /// How long "nothing was restored" is doubted: Flink serves its checkpoint statistics from a cache that is up to 3 s old.
@@ -54,7 +54,7 @@ impl Confirm {
             (Some(injected), Some(restored)) => {
                 let path = normalize(&restored.path);
                 let went_on = is_own(&restored, job_id) && Some(restored.id) > injected.checkpoint_id;
-                if path == injected.path || went_on {
+                if same(&path, &injected.path) || went_on {
                     Confirmation::Right(Some(restored))
                 } else {
                     Confirmation::Wrong(format!("the job restored {path}, not {}", injected.path))

@@ -232,6 +232,12 @@ pub struct Saved {
     /// From the request to its completion, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// Why it could not be proven whole when it was recorded; none if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
+    /// Whether it was found in storage by a later start, because nobody had recorded it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub salvaged: bool,
 }
 
 /// The job's own end.
@@ -323,6 +329,8 @@ mod tests {
             completed_at: Timestamp::UNIX_EPOCH,
             bytes: Some(u64::MAX),
             duration_ms: Some(1),
+            doubt: Some("not verified in time".into()),
+            salvaged: true,
         };
         let failed = |class| RestoreFailed {
             job_id: id,
@@ -360,7 +368,14 @@ mod tests {
                 format: Format::Native,
                 drain: true,
             }),
-            Fact::Saved(Saved { format: None, bytes: None, duration_ms: None, ..saved(Kind::Final) }),
+            Fact::Saved(Saved {
+                format: None,
+                bytes: None,
+                duration_ms: None,
+                doubt: None,
+                salvaged: false,
+                ..saved(Kind::Final)
+            }),
             Fact::Ended(End { savepoint: None, reason: String::new(), ..end(EndKind::Finished) }),
             Fact::Pinned { path: "s3://p".into() },
             Fact::Unpinned,

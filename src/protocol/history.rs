@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Attempt, Based, Claim, End, Entry, Fact, PodRef, RestoreFailed, Saved};
 use super::id::{Id, JobId};
 use super::outcome::StopOutcome;
-use super::point::{Kind, PointRef};
+use super::point::{Kind, PointRef, same};
 
 /// The cluster's past, as far as record and markers know it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -128,7 +128,7 @@ impl History {
                 epoch.confirmed = true;
                 // A job that had failed over already restored a checkpoint of its own: that one was complete.
                 let base = epoch.based.as_ref().and_then(|based| based.base.as_ref());
-                let own = restored.as_ref().filter(|point| base.is_none_or(|base| base.path != point.path));
+                let own = restored.as_ref().filter(|point| base.is_none_or(|base| !same(&base.path, &point.path)));
                 if let (Some(id), None) = (own.and_then(|point| point.checkpoint_id), epoch.progressed) {
                     epoch.progressed = Some((*job_id, id));
                 }
@@ -160,6 +160,8 @@ impl History {
                         completed_at: entry.at,
                         bytes: None,
                         duration_ms: None,
+                        doubt: Some("not looked at".to_owned()),
+                        salvaged: false,
                     });
                 }
             }
@@ -213,7 +215,7 @@ impl History {
         let mut failures = Vec::new();
         for (&number, epoch) in self.epochs.range(..before).rev() {
             let Some(based) = epoch.based.as_ref().filter(|_| epoch.voided.is_none()) else { continue };
-            if based.base.as_ref().is_none_or(|base| base.path != path) {
+            if based.base.as_ref().is_none_or(|base| !same(&base.path, path)) {
                 continue;
             }
             if epoch.confirmed {
@@ -234,9 +236,11 @@ impl History {
     /// Whether an epoch's base is what a person asked for: pinned, or newly given to Flink.
     #[must_use]
     pub fn is_asked_for(&self, number: u64, based: &Based) -> bool {
-        let given = based.explicit.is_some() && based.explicit.as_ref() == based.base.as_ref().map(|base| &base.path);
-        let before = || self.newest_based(number).and_then(|(_, _, before)| before.explicit.as_ref());
-        based.consumed.is_some() || given && before() != based.explicit.as_ref()
+        let before = self.newest_based(number).and_then(|(_, _, before)| before.explicit.as_ref());
+        let is = |path: Option<&String>, other: &str| path.is_some_and(|path| same(path, other));
+        let given =
+            |explicit: &String| is(based.base.as_ref().map(|base| &base.path), explicit) && !is(before, explicit);
+        based.consumed.is_some() || based.explicit.as_ref().is_some_and(given)
     }
 
     /// Every recorded point, oldest epoch first.
@@ -291,6 +295,8 @@ mod tests {
             completed_at: Timestamp::UNIX_EPOCH,
             bytes: Some(5),
             duration_ms: None,
+            doubt: None,
+            salvaged: false,
         });
         let saved = entry(1, 1, saved);
         let bytes = |entries: &[Entry]| {

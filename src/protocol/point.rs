@@ -123,9 +123,44 @@ pub fn normalize(path: &str) -> String {
     path.to_owned()
 }
 
+/// Whether two paths, as [`normalize`] gives them, name one point.
+///
+/// Flink has several file systems for one store, told apart by the scheme. What is given to Flink keeps the scheme that it was
+/// written with, as only that file system may be there; what is compared must not.
+#[must_use]
+pub fn same(left: &str, right: &str) -> bool {
+    left == right || identity(left) == identity(right)
+}
+
+fn identity(path: &str) -> (&str, String) {
+    let (scheme, rest) = path.split_once("://").unwrap_or(("", path));
+    match scheme {
+        "s3" | "s3a" | "s3p" | "s3n" => ("s3", rest.to_owned()),
+        "abfs" | "abfss" | "wasb" | "wasbs" => ("abfs", rest.replacen(".blob.", ".dfs.", 1)),
+        other => (other, rest.to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::normalize;
+    use super::{normalize, same};
+
+    #[test]
+    fn the_file_system_that_reads_it_makes_no_other_point_of_it() {
+        for (left, right, expected) in [
+            ("s3://b/a", "s3://b/a", true),
+            ("s3://b/a", "s3a://b/a", true),
+            ("s3p://b/a", "s3a://b/a", true),
+            ("s3://b/a", "s3://b/aa", false),
+            ("s3://b/a", "gs://b/a", false),
+            ("abfss://c@acme.dfs.core.windows.net/a", "wasbs://c@acme.blob.core.windows.net/a", true),
+            ("abfss://c@acme.dfs.core.windows.net/a", "abfss://d@acme.dfs.core.windows.net/a", false),
+            ("file:///a", "file:///a", true),
+            ("file:///a", "file:///b", false),
+        ] {
+            assert_eq!(same(left, right), expected, "{left} {right}");
+        }
+    }
 
     #[test]
     fn one_point_has_one_spelling() {

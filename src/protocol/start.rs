@@ -11,15 +11,18 @@ use std::time::Duration;
 pub use messages::{Appended, Effect, Event, Go, JobIds, Liveness, Loaded, Plan, Trouble, Verdict};
 
 use super::choose::{Choice, Decision, Situation, choose, unattributed};
-use super::entry::{Based, Claim, Entry, Fact, Holder, PodRef};
+use super::entry::{Based, Claim, Entry, Fact, Holder, PodRef, Saved};
 use super::history::History;
 use super::id::JobId;
-use super::point::{Found, PointRef, normalize};
-use super::stop::Search;
+use super::point::{Found, PointRef, normalize, same};
+use super::salvage::salvage;
+use super::stop::{Search, Secured};
 use super::time::Moment;
 
 /// How long one look at record or storage may take.
 const REQUEST: Duration = Duration::from_secs(20);
+/// How long a point may take to be verified, as long as storage answers.
+const VERIFY: Duration = Duration::from_secs(600);
 /// How often a start that others overtake tries again by itself.
 const TRIES: u32 = 10;
 
@@ -49,6 +52,12 @@ enum State {
         choice: Choice,
         point: PointRef,
     },
+    /// The point is whole, and nobody has recorded it yet.
+    Salvage {
+        epoch: u64,
+        saved: Saved,
+        choice: Choice,
+    },
     Base {
         choice: Choice,
     },
@@ -69,6 +78,9 @@ pub struct Start {
     /// What storage holds, once it was listed.
     found: Option<Vec<Found>>,
     broken: BTreeMap<String, String>,
+    doubted: BTreeMap<String, String>,
+    /// What was verified whole; not looked at twice.
+    whole: Option<Secured>,
     /// The newest epoch's holder was looked at, and is in nobody's way.
     passed: bool,
     /// Nobody else was promised the next epoch.
@@ -88,6 +100,8 @@ impl Start {
             epoch: 0,
             found: None,
             broken: BTreeMap::new(),
+            doubted: BTreeMap::new(),
+            whole: None,
             passed: false,
             no_heir: false,
         }
@@ -108,13 +122,17 @@ impl Start {
             State::Claim => Effect::Append { epoch: self.epoch, facts: self.claim() },
             State::List => self.list(),
             State::Verify { point, .. } => Effect::Verify(point.path.clone()),
+            State::Salvage { epoch, saved, .. } => {
+                Effect::Append { epoch: *epoch, facts: vec![Fact::Saved(saved.clone())] }
+            }
             State::Base { choice } => {
                 Effect::Append { epoch: self.epoch, facts: vec![Fact::Based(self.based(choice))] }
             }
             State::Mark(go) => Effect::Mark { epoch: go.epoch },
             State::Done(verdict) => return Step::Done(verdict.clone()),
         };
-        Step::Do { effect, until: now.plus(REQUEST) }
+        let patience = if matches!(effect, Effect::Verify(_)) { VERIFY } else { REQUEST };
+        Step::Do { effect, until: now.plus(patience) }
     }
 
     /// Takes in what happened.
@@ -145,11 +163,11 @@ impl Start {
                 self.done(Verdict::Later { reason, holder: Some(holder) });
             }
             (
-                State::Rebuild | State::Claim | State::Base { .. } | State::Ask { .. },
+                State::Rebuild | State::Claim | State::Salvage { .. } | State::Base { .. } | State::Ask { .. },
                 Event::Appended(Appended::Conflict),
             ) => self.again(),
             (
-                State::Rebuild | State::Claim | State::Base { .. } | State::Ask { .. },
+                State::Rebuild | State::Claim | State::Salvage { .. } | State::Base { .. } | State::Ask { .. },
                 Event::Appended(Appended::Failed(trouble)),
             ) => self.trouble(trouble),
             (State::Rebuild, Event::Appended(Appended::Done)) => self.state = State::Load,
@@ -160,6 +178,7 @@ impl Start {
             (State::List, Event::Listed(Ok(found))) => self.listed(found),
             (State::List, Event::Listed(Err(trouble))) => self.trouble(trouble),
             (State::Verify { choice, point }, Event::Verified(search)) => self.verified(choice, point, search),
+            (State::Salvage { choice, .. }, Event::Appended(Appended::Done)) => self.state = State::Base { choice },
             (State::Base { choice }, Event::Appended(Appended::Done)) => {
                 self.state = State::Mark(self.go(&choice, false));
             }
@@ -395,6 +414,7 @@ impl Start {
             fixed_job_id: if let JobIds::Fixed(job_id) = self.plan.job_ids { Some(job_id) } else { None },
             policy: self.plan.policy,
             broken: self.broken.clone(),
+            doubted: self.doubted.clone(),
             now: self.plan.now,
         }
     }
@@ -404,7 +424,10 @@ impl Start {
         match &choice.decision {
             Decision::Restore(point) => {
                 let point = point.clone();
-                self.state = State::Verify { choice, point };
+                match self.whole.take_if(|secured| same(&secured.point.path, &point.path)) {
+                    Some(secured) => self.verified(choice, point, Search::Found(secured)),
+                    None => self.state = State::Verify { choice, point },
+                }
             }
             Decision::Fresh => self.base(choice),
             Decision::Hold | Decision::Refuse => {
@@ -417,8 +440,17 @@ impl Start {
     fn verified(&mut self, mut choice: Choice, point: PointRef, search: Search) {
         let why = match search {
             Search::Found(secured) => {
+                if let Some(doubt) = &secured.doubt
+                    && self.doubted.insert(point.path.clone(), doubt.clone()).is_none()
+                {
+                    // What policy says of that is part of the choice.
+                    self.whole = Some(Secured { point, ..secured });
+                    return self.choose();
+                }
                 let checkpoint_id = secured.point.checkpoint_id.or(point.checkpoint_id);
-                choice.decision = Decision::Restore(PointRef { checkpoint_id, ..point });
+                let point = PointRef { checkpoint_id, ..point };
+                choice.decision = Decision::Restore(point.clone());
+                self.whole = Some(Secured { point, ..secured });
                 return self.base(choice);
             }
             Search::Unreadable(reason) => {
@@ -440,7 +472,13 @@ impl Start {
             let go = self.go(&choice, false);
             return self.done(Verdict::Go(go));
         }
-        self.state = State::Base { choice };
+        let whole = base_of(&choice).and(self.whole.as_ref());
+        self.state = match whole
+            .and_then(|whole| salvage(&self.history, self.found.as_deref().unwrap_or_default(), whole, self.plan.now))
+        {
+            Some((epoch, saved)) => State::Salvage { epoch, saved, choice },
+            None => State::Base { choice },
+        };
     }
 
     fn based(&self, choice: &Choice) -> Based {

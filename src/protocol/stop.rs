@@ -21,6 +21,9 @@ use super::time::{Deadline, Moment};
 
 /// How long one request to Flink, to the store or to the record may take.
 const REQUEST: Duration = Duration::from_secs(5);
+/// How long a look into storage may take: a point with many files is verified in a few seconds. The job is down
+/// meanwhile, and the next start looks again.
+const LOOK: Duration = Duration::from_secs(10);
 /// How long the note of a request may hold it up: whoever asked for the stop is told of it too.
 const NOTE: Duration = Duration::from_secs(1);
 /// How long at most a stop waits for a job whose tasks are not all running.
@@ -187,6 +190,8 @@ impl Stop {
             self.plan.deadline.reserve / 8
         } else if matches!(self.state, State::Note(_)) {
             NOTE
+        } else if matches!(self.state, State::Search { .. } | State::Verify { .. } | State::FindCheckpoint { .. }) {
+            LOOK
         } else {
             REQUEST
         };
@@ -216,7 +221,8 @@ impl Stop {
                 Search::Broken(why) | Search::Unreadable(why) => self.find_checkpoint(now, format!("{reason}; {why}")),
             },
             (State::Verify { attempt, location }, Event::Searched(search)) => match search {
-                Search::Found(secured) => self.save(now, secured, Some(attempt), "taken by Flink and whole"),
+                // Doubtful or not: it is the best there is, and its doubt is recorded with it.
+                Search::Found(secured) => self.save(now, secured, Some(attempt), "taken by Flink"),
                 Search::Nothing => self.find_checkpoint(now, format!("Flink named {location}, but nothing is there")),
                 Search::Broken(why) => {
                     self.find_checkpoint(now, format!("Flink named {location}, but it is not whole: {why}"));
@@ -224,8 +230,9 @@ impl Stop {
                 // Flink wrote it and says so; that our own look failed makes it no worse. The next start looks again.
                 Search::Unreadable(why) => {
                     let point = PointRef { path: normalize(&location), checkpoint_id: None, epoch: None };
-                    let secured = Secured { point, job_id: Some(attempt.job_id), bytes: None, completed_at: None };
-                    self.save(now, secured, Some(attempt), &format!("taken by Flink; not looked at: {why}"));
+                    let (job_id, doubt) = (Some(attempt.job_id), Some(format!("not looked at: {why}")));
+                    let secured = Secured { point, job_id, bytes: None, completed_at: None, doubt };
+                    self.save(now, secured, Some(attempt), "taken by Flink");
                 }
             },
             (State::FindCheckpoint { reason }, Event::Searched(search)) => self.found_checkpoint(reason, search, now),
@@ -334,7 +341,8 @@ impl Stop {
     fn found_checkpoint(&mut self, reason: String, search: Search, now: Moment) {
         let (outcome, reason, saved) = match search {
             Search::Found(secured) => {
-                let reason = format!("no final savepoint: {reason}; the newest completed checkpoint is kept");
+                let proof = proof(&secured);
+                let reason = format!("no final savepoint: {reason}; the newest completed checkpoint is kept{proof}");
                 (StopOutcome::Checkpoint, reason, Some((secured, None)))
             }
             Search::Nothing if self.ran => {
@@ -363,7 +371,8 @@ impl Stop {
             && point.path.starts_with(&normalize(&self.plan.target))
         {
             // The answer to our own request got lost, and this is what came of it.
-            let secured = Secured { point: point.clone(), job_id: Some(job_id), bytes: None, completed_at: None };
+            let (point, doubt) = (point.clone(), Some("not looked at".to_owned()));
+            let secured = Secured { point, job_id: Some(job_id), bytes: None, completed_at: None, doubt };
             return self.save(
                 now,
                 secured,
@@ -380,8 +389,9 @@ impl Stop {
 
     fn save(&mut self, now: Moment, secured: Secured, attempt: Option<Attempt>, reason: &str) {
         let took = self.posted.map(|posted| now.since(posted));
+        let reason = reason.to_owned() + &proof(&secured);
         let saved = Some((secured, attempt));
-        let ending = Ending { outcome: StopOutcome::Savepoint, reason: reason.to_owned(), saved, took, end: None };
+        let ending = Ending { outcome: StopOutcome::Savepoint, reason, saved, took, end: None };
         self.go(now, State::Record(ending));
     }
 
@@ -429,6 +439,14 @@ impl Stop {
     fn pause(&mut self, now: Moment, pause: Duration, state: State) {
         self.not_before = now.plus(pause);
         self.state = state;
+    }
+}
+
+/// What is known of a point's wholeness, in words behind a reason.
+fn proof(secured: &Secured) -> String {
+    match &secured.doubt {
+        None => ", and whole".to_owned(),
+        Some(doubt) => format!("; not verified: {doubt}"),
     }
 }
 

@@ -100,6 +100,8 @@ mod tests {
                 completed_at: Timestamp::UNIX_EPOCH,
                 bytes: None,
                 duration_ms: None,
+                doubt: None,
+                salvaged: false,
             }),
         )
     }

@@ -6,15 +6,13 @@
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::objects::{create, read};
+use super::objects::{AT_ONCE, create, read};
 use super::{Append, Error};
 use crate::protocol::entry::{Entry, Fact};
 use crate::storage::Place;
 
 const FOLDER: &str = "marker";
 const CLUSTER: &str = "cluster.json";
-/// So many are read at once.
-const AT_ONCE: usize = 16;
 
 /// The marker of one cluster.
 #[derive(Debug, Clone)]
@@ -56,7 +54,7 @@ impl Marker {
             && matches!(entry.fact, Fact::Created { .. })
             && read(&place).await?.fact != entry.fact
         {
-            return Err(Error::Foreign(place.url));
+            return Err(Error::Foreign(place.url().to_owned()));
         }
         Ok(())
     }

@@ -2,11 +2,20 @@
 //!
 //! Creating number n + 1 after reading up to n is the compare-and-swap: exactly one writer can.
 
-use object_store::{ObjectStoreExt as _, PutMode};
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::{Append, Error, Snapshot};
 use crate::protocol::entry::Entry;
-use crate::storage::Place;
+use crate::storage::{Created, Place};
+
+/// So many are read at once.
+pub(super) const AT_ONCE: usize = 16;
+/// How often something is tried that others may be disturbing at this very moment.
+const TRIES: u32 = 5;
+/// How long to leave such others alone.
+const PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone)]
 pub(super) struct Objects {
@@ -14,23 +23,42 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    pub(super) fn open(url: &str) -> Result<Self, Error> {
-        Ok(Self { folder: Place::of(url)? })
+    pub(super) fn new(folder: Place) -> Self {
+        Self { folder }
     }
 
     /// Reads what is not known yet. If anything that is known has gone, everything is read again.
     pub(super) async fn refresh(&self, known: &mut Snapshot) -> Result<(), Error> {
-        let (_, objects) = self.folder.children().await?;
-        let mut numbers: Vec<u64> = objects.iter().filter_map(|name| number(name)).collect();
-        numbers.sort_unstable();
+        let numbers = self.numbers().await?;
         if !numbers.starts_with(&known.numbers) {
             *known = Snapshot::default();
         }
-        for number in numbers.into_iter().skip(known.numbers.len()) {
-            known.entries.push(read(&self.folder.join(&name(number))).await?);
-            known.numbers.push(number);
-        }
+        let unknown = numbers.get(known.numbers.len()..).unwrap_or_default();
+        let places: Vec<_> = unknown.iter().map(|number| self.folder.join(&name(*number))).collect();
+        let entries: Vec<Entry> = stream::iter(places.iter().map(read)).buffered(AT_ONCE).try_collect().await?;
+        known.entries.extend(entries);
+        known.numbers = numbers;
         Ok(())
+    }
+
+    /// Every number there is. One that is missing below others was taken away by somebody: what it said can't be known.
+    async fn numbers(&self) -> Result<Vec<u64>, Error> {
+        let mut tries = 0;
+        loop {
+            let (_, objects) = self.folder.children().await?;
+            let mut numbers: Vec<u64> = objects.iter().filter_map(|name| number(name)).collect();
+            numbers.sort_unstable();
+            let Some(missing) = (1..).zip(&numbers).find_map(|(wanted, found)| (wanted != *found).then_some(wanted))
+            else {
+                return Ok(numbers);
+            };
+            // A listing of a directory that is being written to may lack what is older than its newest.
+            tries += 1;
+            if tries == TRIES {
+                return Err(Error::Gap(self.folder.join(&name(missing)).url().to_owned()));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     pub(super) async fn append(&self, known: &mut Snapshot, entries: &[Entry]) -> Result<Append, Error> {
@@ -56,22 +84,27 @@ fn number(name: &str) -> Option<u64> {
 
 /// Reads an entry.
 pub(super) async fn read(place: &Place) -> Result<Entry, Error> {
-    let bytes = async { place.store.get(&place.path).await?.bytes().await };
-    let bytes = bytes.await.map_err(|source| place.error(source))?;
-    serde_json::from_slice(&bytes).map_err(|source| Error::Damaged { url: place.url.clone(), source })
+    let bytes = place.read().await?;
+    serde_json::from_slice(&bytes).map_err(|source| Error::Damaged { url: place.url().to_owned(), source })
 }
 
 /// Creates an entry where none is.
 pub(super) async fn create(place: &Place, entry: &Entry) -> Result<Append, Error> {
-    let mut text = serde_json::to_vec(entry).map_err(|source| Error::Damaged { url: place.url.clone(), source })?;
+    let mut text =
+        serde_json::to_vec(entry).map_err(|source| Error::Damaged { url: place.url().to_owned(), source })?;
     text.push(b'\n');
-    match place.store.put_opts(&place.path, text.into(), PutMode::Create.into()).await {
-        Ok(_) => Ok(Append::Done),
-        // The reply to a first try may have been lost: then the object is ours.
-        Err(object_store::Error::AlreadyExists { .. }) if read(place).await?.write_id == entry.write_id => {
-            Ok(Append::Done)
+    for _ in 0..TRIES {
+        if place.create(text.clone()).await? == Created::Done {
+            return Ok(Append::Done);
         }
-        Err(object_store::Error::AlreadyExists { .. }) => Ok(Append::Conflict),
-        Err(source) => Err(place.error(source).into()),
+        match read(place).await {
+            // The reply to a first try was lost, and the object is ours.
+            Ok(there) if there.write_id == entry.write_id => return Ok(Append::Done),
+            Ok(_) => return Ok(Append::Conflict),
+            // S3 answers two who write at the same moment that there is a conflict, and may have stored nothing of either.
+            Err(Error::Storage(error)) if error.is_missing() => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error),
+        }
     }
+    Err(Error::Contended(place.url().to_owned()))
 }

@@ -6,7 +6,7 @@ use super::marker::Marker;
 use super::*;
 use crate::protocol::entry::{Claim, Directories, End, EndKind};
 use crate::protocol::id::JobId;
-use crate::storage::Place;
+use crate::storage::Storage;
 
 fn place() -> (TempDir, String) {
     let dir = tempfile::tempdir().unwrap();
@@ -17,7 +17,7 @@ fn place() -> (TempDir, String) {
 fn open(url: &str) -> Result<Record, Error> {
     let env = [("SAVEPOINTD_RECORD".to_owned(), url.to_owned())];
     let config = crate::config::Config::load(None, env.into_iter(), crate::config::Flags::default()).unwrap();
-    Record::open(&config.record, None)
+    Record::open(&config.record, &Storage::default(), None)
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -107,6 +107,21 @@ fn a_damaged_entry_is_an_error_that_names_it_and_no_empty_record() {
 }
 
 #[test]
+fn a_record_with_a_gap_is_damaged_and_the_missing_entry_is_named() {
+    let (dir, url) = place();
+    run(async {
+        let record = open(&url).unwrap();
+        for epoch in 1..=3 {
+            assert_eq!(record.say(epoch, claim()).await, RecordReply::Done);
+        }
+        std::fs::remove_file(dir.path().join("record/000000000002.json")).unwrap();
+        let error = open(&url).unwrap().load().await.unwrap_err();
+        assert!(!error.passes());
+        assert!(error.to_string().contains("000000000002.json is missing"), "{error}");
+    });
+}
+
+#[test]
 fn a_record_that_is_deleted_under_a_reader_is_read_as_gone() {
     let (dir, url) = place();
     run(async {
@@ -122,7 +137,7 @@ fn a_record_that_is_deleted_under_a_reader_is_read_as_gone() {
 fn the_marker_keeps_what_must_not_be_lost_and_its_first_word_stays() {
     let (_dir, url) = place();
     run(async {
-        let marker = Marker::of(&Place::of(&url).unwrap());
+        let marker = Marker::of(&Storage::default().place(&url).unwrap());
         assert_eq!(marker.load().await.unwrap(), None);
         let created = entry(1, Fact::Created { cluster: "orders".to_owned(), record_id: crate::random::id() });
         let end = End {

@@ -9,6 +9,7 @@ use crate::protocol::entry::Attempt;
 use crate::protocol::id::TriggerId;
 use crate::protocol::stop::{Plan, Release, Stop};
 use crate::protocol::time::{Deadline, Moment};
+use crate::storage::Storage;
 use crate::{report, stop};
 
 pub(super) async fn finish(
@@ -57,6 +58,7 @@ pub(super) async fn finish(
     let hands = stop::Hands {
         flink,
         memory: None,
+        storage: Storage::new(finish.storage, std::env::vars()),
         epoch: finish.epoch,
         job_id: job_id.into(),
         target: finish.target,

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::{Config, Handover, JobIdPolicy, OnBroken, OnFailed, OnNoState};
+use crate::config::{Config, Handover, JobIdPolicy, OnBroken, OnFailed, OnNoState, OnUnverifiable};
 use crate::flink::setup::{Mode, Setup};
 use crate::protocol::choose::{IfFailed, Policy};
 use crate::protocol::entry::{Directories, Holder};
@@ -28,6 +28,7 @@ pub fn of(
         policy: Policy {
             fresh_without_history: config.restore.on_no_state == OnNoState::Fresh,
             previous_if_broken: config.restore.on_broken == OnBroken::Previous,
+            trust_unverifiable: config.restore.on_unverifiable == OnUnverifiable::Trust,
             max_state_age: config.restore.max_state_age.and_then(|age| SignedDuration::try_from(age).ok()),
             if_failed: IfFailed {
                 attempts: config.restore.attempts,
@@ -54,13 +55,23 @@ pub fn directories(config: &Config, setup: &Setup) -> Result<Directories, String
          state.savepoints.dir) in Flink's configuration, or savepoint.directory (SAVEPOINTD_SAVEPOINT__DIRECTORY)",
     )?;
     let checkpoint = config.checkpoint.directory.as_deref().or(setup.checkpoint_directory.as_deref());
-    let checkpoint = checkpoint.map(normalize).ok_or(
+    let checkpoint = checkpoint.map(|url| without_entropy(&normalize(url), setup)).ok_or(
         "no checkpoint directory is known: set execution.checkpointing.dir (before Flink 1.20: state.checkpoints.dir) in \
          Flink's configuration, or, if the job sets it in its code, checkpoint.directory \
          (SAVEPOINTD_CHECKPOINT__DIRECTORY)",
     )?;
     let flink_savepoint = flink_savepoint.filter(|other| *other != savepoint);
     Ok(Directories { savepoint, flink_savepoint, checkpoint })
+}
+
+/// Where a `_metadata` lies below a directory for whose data files Flink makes up random letters.
+fn without_entropy(directory: &str, setup: &Setup) -> String {
+    let marker = setup.entropy_key.as_deref().filter(|key| !key.is_empty());
+    let Some((before, after)) = marker.and_then(|marker| directory.split_once(marker)) else {
+        return directory.to_owned();
+    };
+    let after = if before.ends_with('/') { after.trim_start_matches('/') } else { after };
+    format!("{before}{after}").trim_end_matches('/').to_owned()
 }
 
 /// Refuses what this build can't protect: better not started than started unwatched.
@@ -93,5 +104,24 @@ pub fn job_ids(config: &Config, setup: &Setup) -> Result<JobIds, String> {
         None if config.flink.job_id == JobIdPolicy::Flink => Ok(JobIds::Flink),
         None if setup.mode == Mode::Session => Ok(JobIds::Flink),
         None => Ok(JobIds::Derived),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_lies_where_the_entropy_is_taken_out() {
+        let setup = Setup { entropy_key: Some("_entropy_".to_owned()), ..Setup::default() };
+        for (directory, expected) in [
+            ("s3://b/_entropy_/chk", "s3://b/chk"),
+            ("s3://b/x-_entropy_-y/chk", "s3://b/x--y/chk"),
+            ("s3://b/chk/_entropy_", "s3://b/chk"),
+            ("s3://b/chk", "s3://b/chk"),
+        ] {
+            assert_eq!(without_entropy(directory, &setup), expected);
+            assert_eq!(without_entropy(directory, &Setup::default()), directory);
+        }
     }
 }

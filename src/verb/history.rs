@@ -32,6 +32,12 @@ pub(super) fn print(rows: &[Row], output: Output) -> anyhow::Result<Exit> {
             stopped.or_else(unrestored).unwrap_or("-"),
             row.path.as_deref().unwrap_or("-"),
         );
+        if row.salvaged {
+            println!("{:>5}  salvaged: found whole in storage by the next start, as nobody had recorded it", "");
+        }
+        if let Some(doubt) = &row.doubt {
+            println!("{:>5}  not verified when it was recorded: {doubt}", "");
+        }
     }
     Ok(Exit::Done)
 }

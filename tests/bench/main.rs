@@ -10,16 +10,17 @@
     reason = "a test fails by panicking, and real processes need the real clock"
 )]
 #![expect(clippy::print_stdout, reason = "people read it")]
-#![expect(clippy::cast_precision_loss, clippy::needless_pass_by_value, reason = "figures for people")]
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod figures;
 mod rest;
 mod start;
 mod stop;
 
-use std::time::Duration;
+use figures::{bar, figure, median, millis};
 
 fn main() {
     // `cargo test --benches` would run this too; it is no test.
@@ -36,24 +37,4 @@ fn main() {
     stop::measure(&version);
     println!("\n== agent at rest, Flink {version}");
     rest::measure(&version);
-}
-
-/// One figure beside its bar.
-fn bar(what: &str, figure: String, bar: &str, met: bool) {
-    println!("{what:<58} {figure:>12}   bar: {bar}: {}", if met { "met" } else { "MISSED" });
-}
-
-/// One figure without a bar.
-fn figure(what: &str, figure: String) {
-    println!("{what:<58} {figure:>12}");
-}
-
-fn median(durations: &[Duration]) -> Duration {
-    let mut sorted = durations.to_vec();
-    sorted.sort();
-    sorted[sorted.len() / 2]
-}
-
-fn millis(duration: Duration) -> String {
-    format!("{:.1} ms", duration.as_secs_f64() * 1_000.0)
 }

@@ -17,6 +17,7 @@ mod cycle;
 mod failures;
 mod guards;
 mod people;
+mod s3;
 mod slow;
 mod trouble;
 

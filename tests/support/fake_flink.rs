@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::metadata::{File, metadata};
 pub use wire::{Call, Fault, Request};
 
 /// How the next stop-with-savepoint goes.
@@ -226,15 +227,14 @@ pub fn url(path: &Path) -> String {
     format!("file://{}", path.display())
 }
 
-/// Writes what Flink 1.20 would: a state file, then `_metadata` with this number.
+/// Writes what Flink would: a state file, then `_metadata` with this number, which refers to it.
 pub fn write_point(directory: &Path, number: u64) {
+    const STATE: &str = "0a1b2c3d-state";
+    let state = vec![7; 1_000];
     fs::create_dir_all(directory).unwrap();
-    fs::write(directory.join("0a1b2c3d-state"), vec![7; 1_000]).unwrap();
-    let mut bytes = vec![0x49, 0x60, 0x67, 0x2d, 0, 0, 0, 4];
-    bytes.extend_from_slice(&number.to_be_bytes());
-    bytes.extend_from_slice(&[0; 64]);
+    fs::write(directory.join(STATE), &state).unwrap();
     let draft = directory.join(".draft");
-    fs::write(&draft, bytes).unwrap();
+    fs::write(&draft, metadata(number, &[File::Beside(STATE, state.len() as u64)])).unwrap();
     fs::rename(draft, directory.join("_metadata")).unwrap();
 }
 

@@ -49,6 +49,12 @@ pub struct Cluster {
     pub job_options: Vec<String>,
     /// `--set` values.
     pub settings: Vec<String>,
+    /// Environment of every process.
+    pub variables: Vec<(String, String)>,
+    /// Where the record is, if not in the directory.
+    pub record_url: Option<String>,
+    /// Whether `run` waits at the gate in place of ending.
+    pub waits: bool,
 }
 
 impl Cluster {
@@ -117,6 +123,9 @@ impl Cluster {
             flink_options: Vec::new(),
             job_options: Vec::new(),
             settings: Vec::new(),
+            variables: Vec::new(),
+            record_url: None,
+            waits: false,
         }
     }
 
@@ -128,6 +137,7 @@ impl Cluster {
         for (key, name) in [("FLINK_CONF_DIR", "conf"), ("FLINK_LOG_DIR", "log"), ("FLINK_PID_DIR", "tmp")] {
             command.env(key, self.path(name));
         }
+        command.envs(self.variables.iter().cloned());
     }
 
     /// Starts the TaskManager, in place of one that was killed.
@@ -176,13 +186,16 @@ impl Cluster {
 
     /// The record's URL.
     pub fn record(&self) -> String {
-        format!("file://{}", self.path("record"))
+        self.record_url.clone().unwrap_or_else(|| format!("file://{}", self.path("record")))
     }
 
     /// `savepointd run --agent` before the JobManager.
     pub fn run(&self) -> Process {
         let mut command = Command::new(binary());
         command.args(["run", "--agent", "--record", &self.record()]);
+        if self.waits {
+            command.args(["--on-refusal", "wait"]);
+        }
         command.args(["--set", &format!("admin.address=127.0.0.1:{}", self.admin)]);
         self.job_manager_behind(command)
     }

@@ -6,10 +6,14 @@
 pub mod fake_agent;
 pub mod fake_flink;
 pub mod fake_kubernetes;
+pub mod fake_s3;
 pub mod flink;
 pub mod http;
 pub mod life;
+pub mod metadata;
 pub mod process;
+pub mod store_proxy;
+pub mod stores;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};

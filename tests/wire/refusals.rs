@@ -12,7 +12,7 @@ use crate::world::{How, LONG, World, entrypoint, how, kill_hard};
 const REFUSED: i32 = 77;
 
 /// Asserts that a start is refused with all of these words, here and in `plan` and on a gate that waits.
-fn refused(world: &World, words: &[&str]) {
+pub fn refused(world: &World, words: &[&str]) {
     let starts = world.flink.starts().len();
     let script = entrypoint().display().to_string();
     let planned = world.verb(&["plan", "--output", "json", "--", &script, "standalone-job"]);

@@ -12,6 +12,10 @@ const HIGH_AVAILABILITY: &[&str] = &["high-availability.type", "high-availabilit
 const RESTORE_PATH: &[&str] = &["execution.state-recovery.path", "execution.savepoint.path"];
 const IGNORE_UNCLAIMED: &[&str] =
     &["execution.state-recovery.ignore-unclaimed-state", "execution.savepoint.ignore-unclaimed-state"];
+// Flink's two S3 file systems each take their own names beside the common ones.
+const S3_ENDPOINT: &[&str] = &["s3.endpoint", "fs.s3a.endpoint", "s3a.endpoint", "presto.s3.endpoint"];
+const S3_REGION: &[&str] = &["s3.region", "s3.endpoint.region", "fs.s3a.endpoint.region", "s3a.endpoint.region"];
+const ENTROPY_KEY: &[&str] = &["s3.entropy.key"];
 const REST_SSL: &[&str] = &["security.ssl.rest.enabled", "security.ssl.enabled"];
 
 /// The first fact about state that two files both set, and differently.
@@ -103,5 +107,8 @@ impl Known {
         setup.rest_ssl = self.flag(REST_SSL) == Some(true);
         setup.rpc_address = self.value(&["jobmanager.rpc.address"]);
         setup.rpc_port = self.port("jobmanager.rpc.port");
+        setup.s3_endpoint = self.value(S3_ENDPOINT);
+        setup.s3_region = self.value(S3_REGION);
+        setup.entropy_key = self.value(ENTROPY_KEY);
     }
 }

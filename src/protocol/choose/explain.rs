@@ -1,6 +1,6 @@
 //! Why each point is the one, or is not: for people, who have to agree or to say otherwise.
 
-use super::super::point::PointRef;
+use super::super::point::{PointRef, same};
 use super::points::{Points, Step, failed};
 use super::{Candidate, Choice, Decision, Situation};
 
@@ -23,14 +23,14 @@ pub(super) fn explain(points: &Points, situation: &Situation, choice: &Choice) -
     let view = View { points, situation, choice, line: &line, latest };
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut add = |point: PointRef, reason: &dyn Fn(&PointRef) -> String| {
-        if !candidates.iter().any(|one| one.point.path == point.path) {
-            let is_chosen = chosen == Some(point.path.as_str());
+        if !candidates.iter().any(|one| same(&one.point.path, &point.path)) {
+            let is_chosen = chosen.is_some_and(|chosen| same(chosen, &point.path));
             let reason = if is_chosen { choice.reason.clone() } else { reason(&point) };
             candidates.push(Candidate { point, chosen: is_chosen, reason });
         }
     };
     if let (Decision::Restore(point), false) =
-        (&choice.decision, points.all.iter().any(|known| chosen == Some(&known.point.path)))
+        (&choice.decision, points.all.iter().any(|known| chosen.is_some_and(|chosen| same(chosen, &known.point.path))))
     {
         add(point.clone(), &|_| String::new());
     }
@@ -68,10 +68,13 @@ struct View<'a> {
 impl View<'_> {
     /// Why a point is not the one.
     fn of(&self, point: &PointRef) -> String {
-        let place = self.line.iter().position(|one| one.path == point.path);
+        let place = self.line.iter().position(|one| same(&one.path, &point.path));
         let given_up = || failed(self.situation, &point.path).filter(|_| place.is_some());
         if let Some(why) = self.points.trouble(self.situation, &point.path).or_else(given_up) {
             return why;
+        }
+        if let Some(doubt) = self.situation.doubt(&point.path) {
+            return format!("it can't be verified: {doubt}");
         }
         let number = number(point);
         match (place, self.line.first()) {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::super::entry::Based;
 use super::super::history::Epoch;
 use super::super::id::JobId;
-use super::super::point::{Found, Metadata, PointRef, normalize};
+use super::super::point::{Found, Metadata, PointRef, normalize, same};
 use super::{Choice, Decision, IfFailed, Situation, plain};
 
 /// One step back in a line of history.
@@ -149,10 +149,10 @@ impl Points {
 
     /// Why a point can't be used, as far as is known.
     pub(super) fn trouble(&self, situation: &Situation, path: &str) -> Option<String> {
-        if let Some(why) = situation.broken.get(path) {
+        if let Some((_, why)) = situation.broken.iter().find(|(broken, _)| same(broken, path)) {
             return Some(why.clone());
         }
-        self.damaged.iter().find(|damaged| damaged.path == path).map(|damaged| damaged.why.clone())
+        self.damaged.iter().find(|damaged| same(&damaged.path, path)).map(|damaged| damaged.why.clone())
     }
 
     pub(super) fn by_path(&self, situation: &Situation, path: &str, why: &str) -> Choice {
@@ -160,9 +160,9 @@ impl Points {
         if let Some(trouble) = self.trouble(situation, &path) {
             return plain(Decision::Refuse, &format!("{path} is {why}, but can't be used: {trouble}"));
         }
-        let known = self.all.iter().find(|known| known.point.path == path).map(|known| known.point.clone());
+        let known = self.all.iter().find(|known| same(&known.point.path, &path)).map(|known| known.point.clone());
         let recorded =
-            || situation.history.saved().map(|(_, saved)| &saved.point).find(|point| point.path == path).cloned();
+            || situation.history.saved().map(|(_, saved)| &saved.point).find(|point| same(&point.path, &path)).cloned();
         let point = known.or_else(recorded).unwrap_or_else(|| PointRef {
             path: path.clone(),
             checkpoint_id: None,
@@ -196,15 +196,15 @@ pub(super) fn failed(situation: &Situation, path: &str) -> Option<String> {
 
 pub(super) fn completed(situation: &Situation, path: &str) -> Option<Timestamp> {
     let recorded =
-        situation.history.saved().find(|(_, saved)| saved.point.path == path).map(|(_, saved)| saved.completed_at);
-    recorded.or_else(|| situation.found.iter().find(|found| found.path == path)?.modified)
+        situation.history.saved().find(|(_, saved)| same(&saved.point.path, path)).map(|(_, saved)| saved.completed_at);
+    recorded.or_else(|| situation.found.iter().find(|found| same(&found.path, path))?.modified)
 }
 
 /// Which epoch wrote a point: told by its folder, by its job id, or, for a savepoint that a person put into Flink's
 /// default directory, by not having been there when the newest epoch began.
 pub(super) fn attribute(situation: &Situation, found: &Found, checkpoint_id: u64) -> Option<u64> {
     let recorded =
-        || situation.history.saved().find(|(_, saved)| saved.point.path == found.path).map(|(epoch, _)| epoch);
+        || situation.history.saved().find(|(_, saved)| same(&saved.point.path, &found.path)).map(|(epoch, _)| epoch);
     let by_job = || {
         let job_id = found.job_id?;
         job_id.epoch_of(&situation.cluster).or_else(|| situation.history.epoch_of_job(job_id))

@@ -173,6 +173,8 @@ impl Past {
             completed_at,
             bytes: None,
             duration_ms: None,
+            doubt: None,
+            salvaged: false,
         }))
     }
 
@@ -241,6 +243,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
     let policy = Policy {
         fresh_without_history: true,
         previous_if_broken: false,
+        trust_unverifiable: false,
         max_state_age: None,
         if_failed: IfFailed { attempts: 3, previous: false, allow_non_restored_state: false },
     };
@@ -254,6 +257,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
             fixed_job_id: None,
             policy,
             broken: BTreeMap::new(),
+            doubted: BTreeMap::new(),
             now: at(20),
         },
     }

@@ -3,6 +3,7 @@
 
 mod kills;
 mod pods;
+mod proof;
 mod scenarios;
 
 use std::collections::BTreeSet;
@@ -47,6 +48,7 @@ fn plan(who: u8) -> Plan {
         policy: Policy {
             fresh_without_history: true,
             previous_if_broken: false,
+            trust_unverifiable: false,
             max_state_age: None,
             if_failed: IfFailed { attempts: 3, previous: true, allow_non_restored_state: false },
         },
@@ -73,6 +75,8 @@ struct World {
     pods: BTreeSet<String>,
     /// The pods whose agents were told to look at the record.
     nudged: Vec<String>,
+    /// Points that can't be verified, and why.
+    doubtful: BTreeMap<String, String>,
     writes: u64,
 }
 
@@ -95,11 +99,13 @@ struct Process {
     /// How long the record was, and how it ended, when it was loaded.
     snapshot: Vec<Entry>,
     marker: Vec<Entry>,
+    /// Which points were verified.
+    verified: Vec<String>,
 }
 
 impl Process {
     fn new(plan: Plan) -> Self {
-        Self { start: Start::begin(plan), snapshot: Vec::new(), marker: Vec::new() }
+        Self { start: Start::begin(plan), snapshot: Vec::new(), marker: Vec::new(), verified: Vec::new() }
     }
 
     #[expect(clippy::result_large_err, reason = "a test does not mind")]
@@ -160,7 +166,10 @@ impl Process {
                 };
                 Event::Listed(Ok(world.storage.iter().filter(ours).cloned().collect()))
             }
-            Effect::Verify(path) => Event::Verified(world.look(path)),
+            Effect::Verify(path) => {
+                self.verified.push(path.clone());
+                Event::Verified(world.look(path))
+            }
             Effect::Mark { epoch } => {
                 for entry in &self.snapshot {
                     let kept = matches!(entry.fact, Fact::Created { .. })
@@ -220,7 +229,13 @@ impl World {
             Some((Metadata::Broken(why), _)) => Search::Broken(why.clone()),
             Some((Metadata::Whole { checkpoint_id, .. }, job_id)) => {
                 let point = PointRef { path: path.into(), checkpoint_id: Some(*checkpoint_id), epoch: None };
-                Search::Found(Secured { point, job_id, bytes: None, completed_at: None })
+                Search::Found(Secured {
+                    point,
+                    job_id,
+                    bytes: None,
+                    completed_at: None,
+                    doubt: self.doubtful.get(path).cloned(),
+                })
             }
         }
     }
@@ -240,6 +255,21 @@ impl World {
             metadata,
             modified: None,
         });
+    }
+
+    /// A savepoint in an epoch's own folder.
+    fn savepoint(&mut self, epoch: u64, id: u64) -> String {
+        let path = format!("s3://flink/savepoints/{CLUSTER}/{epoch}/savepoint-{id}");
+        self.storage.push(Found {
+            path: path.clone(),
+            checkpoint: false,
+            job_id: None,
+            job_prefix: None,
+            epoch: Some(epoch),
+            metadata: Metadata::Whole { checkpoint_id: id, bytes: 1 },
+            modified: None,
+        });
+        path
     }
 
     /// Flink completes a checkpoint in this epoch.

@@ -159,7 +159,7 @@ pub enum PollReply {
 /// What a search in storage showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Search {
-    /// A complete point.
+    /// A complete point: whole, or with the reason why that could not be told.
     Found(Secured),
     /// None, and the place could be read.
     Nothing,
@@ -180,6 +180,8 @@ pub struct Secured {
     pub bytes: Option<u64>,
     /// When it became complete, where that is known.
     pub completed_at: Option<Timestamp>,
+    /// Why it could not be proven whole; none if it was.
+    pub doubt: Option<String>,
 }
 
 /// The record's answer.

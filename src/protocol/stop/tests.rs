@@ -56,7 +56,7 @@ fn unreachable() -> Event {
 
 fn secured(path: &str) -> Secured {
     let point = PointRef { path: path.to_owned(), checkpoint_id: Some(7), epoch: None };
-    Secured { point, job_id: None, bytes: Some(100), completed_at: None }
+    Secured { point, job_id: None, bytes: Some(100), completed_at: None, doubt: None }
 }
 
 fn found(path: &str) -> Event {
@@ -291,6 +291,36 @@ fn what_flink_named_is_looked_at() {
     let mut play = named();
     play.sees(&Effect::Verify(savepoint()), Event::Searched(Search::Unreadable("timeout".into())));
     play.records(StopOutcome::Savepoint, &["not looked at", "timeout"]);
+}
+
+#[test]
+fn a_savepoint_that_cant_be_verified_is_recorded_with_its_doubt() {
+    let mut play = Play::of(plan());
+    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::Completed(savepoint())));
+    let doubt = Some("not verified in time: 3 of 9 files were looked at".to_owned());
+    let doubtful = Search::Found(Secured { doubt: doubt.clone(), ..secured(&savepoint()) });
+    play.sees(&Effect::Verify(savepoint()), Event::Searched(doubtful));
+    let Effect::Record(ending) = play.effect() else { panic!("{:?}", play.effect()) };
+    let (kept, attempt) = ending.saved.unwrap();
+    assert_eq!((kept.doubt, kept.point.checkpoint_id, attempt.is_some()), (doubt, Some(7), true));
+    play.records(StopOutcome::Savepoint, &["taken by Flink", "3 of 9 files"]);
+}
+
+#[test]
+fn a_look_into_storage_may_take_longer_than_a_request_but_leaves_the_reserve() {
+    let mut play = Play::of(plan());
+    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::Completed(savepoint())));
+    let until = |play: &mut Play| match play.stop.next(play.now) {
+        Step::Do { until, .. } => until,
+        other => panic!("{other:?}"),
+    };
+    let now = play.now;
+    assert_eq!(until(&mut play), now.plus(LOOK));
+    play.now = plan().deadline.cutoff().minus(Duration::from_secs(1));
+    assert_eq!(until(&mut play), plan().deadline.cutoff());
+    play.now = plan().deadline.cutoff();
+    let (last, now) = (until(&mut play), play.now);
+    assert!(last > now && last < plan().deadline.record_until());
 }
 
 #[test]

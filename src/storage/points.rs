@@ -1,0 +1,141 @@
+//! Listing what may be a restore point.
+
+use super::look::metadata;
+use super::{Error, Place, Storage};
+use crate::protocol::entry::Directories;
+use crate::protocol::id::JobId;
+use crate::protocol::point::{Found, Metadata, PointRef, normalize, same};
+
+/// The folder that this cluster's savepoints go to.
+///
+/// # Errors
+/// If this build can't read the directory.
+pub fn cluster_folder(storage: &Storage, directories: &Directories, cluster: &str) -> Result<Place, Error> {
+    Ok(storage.place(&directories.savepoint)?.join(cluster))
+}
+
+/// The directory URL that the savepoints of one epoch go to.
+#[must_use]
+pub fn epoch_folder(directories: &Directories, cluster: &str, epoch: u64) -> String {
+    format!("{}/{cluster}/{epoch}", normalize(&directories.savepoint))
+}
+
+/// Lists everything in these directories that may be a restore point of `cluster`; with `adopt`, of anybody.
+///
+/// # Errors
+/// If any of them can't be read: an incomplete list is no list.
+pub async fn list(
+    storage: &Storage,
+    directories: &[Directories],
+    recorded: &[PointRef],
+    cluster: &str,
+    adopt: bool,
+    known_jobs: &[JobId],
+) -> Result<Vec<Found>, Error> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut add = |one: Found| {
+        if !found.iter().any(|other| same(&other.path, &one.path)) {
+            found.push(one);
+        }
+    };
+    for one in directories {
+        for found in own_savepoints(&storage.place(&one.savepoint)?.join(cluster)).await? {
+            add(found);
+        }
+        let roots = [Some(&one.savepoint), one.flink_savepoint.as_ref()];
+        for root in roots.into_iter().flatten() {
+            for found in savepoints(&storage.place(root)?, None).await? {
+                add(found);
+            }
+        }
+        let ours = |job_id: JobId| adopt || job_id.epoch_of(cluster).is_some() || known_jobs.contains(&job_id);
+        for found in checkpoints(&storage.place(&one.checkpoint)?, ours).await? {
+            add(found);
+        }
+    }
+    for point in recorded {
+        if found.iter().any(|one| same(&one.path, &point.path)) {
+            continue;
+        }
+        let (metadata, modified) = metadata(&storage.place(&point.path)?).await?;
+        if metadata != Metadata::Missing {
+            let path = point.path.clone();
+            found.push(Found {
+                path,
+                checkpoint: false,
+                job_id: None,
+                job_prefix: None,
+                epoch: point.epoch,
+                metadata,
+                modified,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// `<savepoint directory>/<cluster>/<epoch>/savepoint-…`
+async fn own_savepoints(folder: &Place) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    for name in folder.children().await?.0 {
+        if let Ok(epoch) = name.parse() {
+            found.extend(savepoints(&folder.join(&name), Some(epoch)).await?);
+        }
+    }
+    Ok(found)
+}
+
+/// `<directory>/savepoint-<six digits of the job id>-<random>`
+pub(super) async fn savepoints(directory: &Place, epoch: Option<u64>) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    for name in directory.children().await?.0 {
+        let Some((prefix, _)) = name.strip_prefix("savepoint-").and_then(|rest| rest.split_once('-')) else { continue };
+        let place = directory.join(&name);
+        let (metadata, modified) = metadata(&place).await?;
+        let job_prefix = Some(prefix.to_owned());
+        found.push(Found {
+            path: place.url().to_owned(),
+            checkpoint: false,
+            job_id: None,
+            job_prefix,
+            epoch,
+            metadata,
+            modified,
+        });
+    }
+    Ok(found)
+}
+
+/// `<directory>/<job id>/chk-<n>`
+async fn checkpoints(directory: &Place, ours: impl Fn(JobId) -> bool) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    for name in directory.children().await?.0 {
+        let Ok(job_id) = name.parse() else { continue };
+        if ours(job_id) {
+            found.extend(checkpoints_of(&directory.join(&name), job_id).await?);
+        }
+    }
+    Ok(found)
+}
+
+pub(super) async fn checkpoints_of(folder: &Place, job_id: JobId) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    for name in folder.children().await?.0 {
+        if name.strip_prefix("chk-").is_none_or(|number| number.parse::<u64>().is_err()) {
+            continue;
+        }
+        let place = folder.join(&name);
+        let (metadata, modified) = metadata(&place).await?;
+        let (checkpoint, job_id) = (true, Some(job_id));
+        found.push(Found {
+            path: place.url().to_owned(),
+            checkpoint,
+            job_id,
+            job_prefix: None,
+            epoch: None,
+            metadata,
+            modified,
+        });
+    }
+    Ok(found)
+}

@@ -1,0 +1,55 @@
+//! Which requests tell of many files with few of them: a listing answers for a thousand files at once, of which only some
+//! are wanted; asking for each costs one request a file.
+
+/// So many files one answer to a listing holds, at every store.
+pub(super) const PAGE: usize = 1_000;
+/// A directory of which no more files than this are wanted is not listed: nobody knows how many others it holds.
+const FEW: usize = 3;
+
+/// Whether a directory is listed rather than asked for each of so many wanted files.
+pub(super) fn lists(wanted: usize) -> bool {
+    wanted > FEW
+}
+
+/// Whether a listing goes on, of which so many answers have come, and after which so many wanted files are still
+/// outstanding. It never costs more than asking for each from the beginning would have, and again as much.
+pub(super) fn goes_on(answers: usize, outstanding: usize) -> bool {
+    answers < outstanding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requests for `wanted` files that lie evenly among `there`.
+    fn requests(wanted: usize, there: usize) -> usize {
+        if !lists(wanted) {
+            return wanted;
+        }
+        for answers in 1.. {
+            let seen = (answers * PAGE).min(there);
+            let outstanding = wanted - wanted * seen / there;
+            if seen == there || !goes_on(answers, outstanding) {
+                return answers + if seen == there { 0 } else { outstanding };
+            }
+        }
+        unreachable!()
+    }
+
+    #[test]
+    fn many_files_of_one_directory_take_few_requests() {
+        assert_eq!(requests(10_000, 10_001), 11);
+        assert_eq!(requests(4, 5), 1);
+        assert_eq!(requests(2, 1_000_000), 2);
+    }
+
+    #[test]
+    fn a_directory_of_strangers_costs_at_most_twice_what_asking_for_each_does() {
+        for wanted in [1, 3, 4, 10, 100, 5_000] {
+            for there in [wanted, 1_000, 20_000, 1_000_000, 50_000_000] {
+                let there = there.max(wanted);
+                assert!(requests(wanted, there) <= 2 * wanted, "{wanted} of {there}: {}", requests(wanted, there));
+            }
+        }
+    }
+}
