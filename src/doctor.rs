@@ -1,6 +1,6 @@
 //! Finds out, before it matters, whether everything is there that savepointd relies on.
 //!
-//! A check is a function that gives findings; one more is one more line in [`CHECKS`].
+//! A check is a function that gives findings; one more is one more line in `CHECKS`.
 
 mod stores;
 

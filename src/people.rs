@@ -354,16 +354,13 @@ async fn examine(
     let cluster = cluster::id(config, kubernetes).await;
     let cluster = &cluster.map_err(|error| refused(report::chain(&error), error.passes()))?;
     // Those that a start has used, else those that the next one will; a record that can't be read is a finding by itself.
-    let known = match setup {
-        Some(setup) => plan::directories(config, setup).map_err(|reason| refused(reason, false)).map(Some)?,
-        None => {
-            let claimed = record
-                .load()
-                .await
-                .ok()
-                .and_then(|snapshot| Some(History::read(&snapshot.entries).newest_claim()?.1.directories.clone()));
-            claimed.or_else(|| plan::directories(config, &Setup::default()).ok())
-        }
+    let known = if let Some(setup) = setup {
+        Some(plan::directories(config, setup).map_err(|reason| refused(reason, false))?)
+    } else {
+        let snapshot = record.load().await.ok();
+        let claimed =
+            snapshot.and_then(|snapshot| Some(History::read(&snapshot.entries).newest_claim()?.1.directories.clone()));
+        claimed.or_else(|| plan::directories(config, &Setup::default()).ok())
     };
     let storage = setup.map_or_else(|| storage.clone(), |setup| storage.or_of(setup));
     let subject = Subject { config, record, storage: &storage, cluster, directories: known.as_ref() };

@@ -45,6 +45,28 @@ else
     echo "Tests on a Kubernetes node are left out."
 fi
 
+stores=no
+if [ "$size" = bench ]; then
+    :
+elif missing=$(tests/stores.sh --check 2>&1); then
+    stores=yes
+    stores_log=$(mktemp)
+    set -m
+    # Two Go builds at once would only slow each other.
+    (
+        if [ $node = yes ]; then while kill -0 "$programs" 2>/dev/null; do sleep 5; done; fi
+        exec tests/stores.sh
+    ) >"$stores_log" 2>&1 &
+    installing=$!
+    set +m
+    trap 'kill -- ${programs:+-$programs} -$installing 2>/dev/null || true; rm -f "${programs_log:-}" "$stores_log"' EXIT
+elif [ "${CI:-}" = true ]; then
+    echo "$missing" >&2
+    exit 69
+else
+    printf '%s\nTests on object stores are left out.\n' "$missing"
+fi
+
 step "static binary"
 cargo static
 binary=$CARGO_TARGET_DIR/release/savepointd
@@ -83,5 +105,13 @@ if [ $node = yes ]; then
     # shellcheck disable=SC2086 # no blanks in them
     tests/node/node.sh up --parent $$ $images
 fi
+if [ $stores = yes ]; then
+    step "object stores"
+    wait "$installing" || { cat "$stores_log" >&2; exit 1; }
+    tests/flink/s3.sh 1.20.0
+    filter=()
+else
+    filter=(-E 'not (binary(stores) or binary(flink) & test(/^s3::/))')
+fi
 step "tests"
-SPTEST_CYCLES=$cycles SPTEST_NODE_CYCLES=$node_cycles cargo nextest run --locked ${ignored[@]+"${ignored[@]}"}
+SPTEST_CYCLES=$cycles SPTEST_NODE_CYCLES=$node_cycles cargo nextest run --locked ${filter[@]+"${filter[@]}"} ${ignored[@]+"${ignored[@]}"}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# tests/stores.sh     gets real object stores into ${SPTEST_CACHE:-~/.cache/savepointd}/stores
+# tests/stores.sh [--check]     gets real object stores into ${SPTEST_CACHE:-~/.cache/savepointd}/stores; --check: says if it can't
 #
 # MinIO and fake-gcs-server are built from their Go modules (a quarter of an hour with a cold Go cache on two cores), Azurite comes
 # from npm. What is there already is left alone.
@@ -13,13 +13,15 @@ azurite=3.35.0
 
 stores=${SPTEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/savepointd}/stores
 missing=()
-for command in go npm node flock; do
+for command in go npm node mvn flock; do
     command -v "$command" >/dev/null || missing+=("$command")
 done
 if [ ${#missing[@]} -gt 0 ]; then
     echo "Real object stores can't be installed: needed are ${missing[*]}" >&2
     exit 69
 fi
+
+[ "${1:-}" != --check ] || exit 0
 
 mkdir -p "$stores/bin"
 exec 9>"$stores/lock"

@@ -90,7 +90,7 @@ async fn writable(about: &str, folder: &Place) -> Vec<Finding> {
         Ok(false) => Finding::trouble(
             Verdict::Bad,
             about,
-            "the store lets two create the same object: it ignores If-None-Match, and two pods could both believe that they \
+            "the store lets two create the same object: it ignores the condition under which they write, and two pods could both believe that they \
              hold the newest epoch",
             "use a store that honours conditional writes, or keep the record in a ConfigMap",
         ),

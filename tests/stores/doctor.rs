@@ -42,10 +42,10 @@ fn what_is_well_is_called_so_and_left_as_it_was() {
 
 #[test]
 fn a_store_that_ignores_conditions_is_found_out() {
-    let store = Store::minio();
+    let store = Store::google();
     let careless = StoreProxy::before(store.direct, Upstream::Careless);
-    let endpoint = format!("http://127.0.0.1:{}", careless.port);
-    let (code, findings) = doctor(&store, &[("AWS_ENDPOINT_URL", &endpoint)]);
+    let endpoint = format!("127.0.0.1:{}", careless.port);
+    let (code, findings) = doctor(&store, &[("STORAGE_EMULATOR_HOST", &endpoint)]);
     assert_eq!(code, 77, "{findings:#?}");
     assert_eq!(bad(&findings).len(), 2, "record and savepoint directory: {findings:#?}");
     assert!(bad(&findings)[0]["found"].as_str().unwrap().contains("two create the same object"), "{findings:#?}");

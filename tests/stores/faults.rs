@@ -97,7 +97,7 @@ async fn what_is_forbidden_is_not_absent(store: &Store) {
     for error in [place.join("x").stat().await.unwrap_err(), place.join("x").delete().await.unwrap_err()] {
         assert!(!error.passes() && !error.is_missing(), "{error:?}");
     }
-    let seen = storage::look(&world.storage, place.url()).await;
+    let seen = storage::look(&world.storage, place.url(), None).await;
     assert!(matches!(seen, Search::Unreadable(_)), "{seen:?}");
     store.proxy.heal();
     assert_eq!(world.record("forbidden").load().await.unwrap().entries.len(), 1);

@@ -16,4 +16,5 @@ mod support;
 mod contract;
 mod doctor;
 mod faults;
+mod tls;
 mod world;

@@ -35,7 +35,7 @@ pub enum Upstream {
     Plain,
     /// fake-gcs-server creates objects by Google's JSON API only: what comes by the XML API is said in that way.
     FakeGcs,
-    /// It hears of no conditions: what is there is overwritten.
+    /// fake-gcs-server that hears of no conditions: what is there is overwritten.
     Careless,
 }
 
@@ -205,15 +205,12 @@ async fn forward(
     mut request: Request<Bytes>,
 ) -> Result<Response<Full<Bytes>>, Broken> {
     let mut creates = false;
-    if upstream == Upstream::Careless {
-        request.headers_mut().remove(header::IF_NONE_MATCH);
-    }
-    if upstream == Upstream::FakeGcs {
+    if upstream != Upstream::Plain {
         // It goes by the host's name where the path could mean several things.
         request.headers_mut().insert(header::HOST, format!("127.0.0.1:{port}").parse().unwrap());
         if request.method() == Method::PUT {
             creates = true;
-            request = in_json_api(request);
+            request = in_json_api(request, upstream == Upstream::FakeGcs);
         }
     }
     let stream = TcpStream::connect(("127.0.0.1", port)).await.map_err(|_| Broken)?;
@@ -230,11 +227,12 @@ async fn forward(
 }
 
 /// `PUT /<bucket>/<object>` as an upload of media.
-fn in_json_api(request: Request<Bytes>) -> Request<Bytes> {
+fn in_json_api(request: Request<Bytes>, conditions: bool) -> Request<Bytes> {
     let (mut head, body) = request.into_parts();
     let path = head.uri.path().trim_start_matches('/').to_owned();
     let (bucket, object) = path.split_once('/').unwrap();
-    let condition = if head.headers.contains_key("x-goog-if-generation-match") { "&ifGenerationMatch=0" } else { "" };
+    let conditional = conditions && head.headers.contains_key("x-goog-if-generation-match");
+    let condition = if conditional { "&ifGenerationMatch=0" } else { "" };
     let object = object.replace('/', "%2F");
     let uri = format!("/upload/storage/v1/b/{bucket}/o?uploadType=media&name={object}{condition}");
     head.method = Method::POST;

@@ -31,8 +31,17 @@ pub struct Store {
 }
 
 impl Store {
-    /// MinIO. A second bucket, `st.ate`, has a dot in its name.
+    /// The one that speaks S3. A second bucket, `st.ate`, has a dot in its name.
     pub fn minio() -> Self {
+        Self::minio_with(None)
+    }
+
+    /// The same, at its own port by TLS only, with `public.crt` and `private.key` of a directory.
+    pub fn minio_by_tls(certificates: &Path) -> Self {
+        Self::minio_with(Some(certificates))
+    }
+
+    fn minio_with(certificates: Option<&Path>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for bucket in ["state", "st.ate"] {
             std::fs::create_dir(dir.path().join(bucket)).unwrap();
@@ -42,9 +51,14 @@ impl Store {
         command.env("MINIO_ROOT_USER", "tester").env("MINIO_ROOT_PASSWORD", "tested-secret");
         command.env("MINIO_UPDATE", "off").env("MINIO_BROWSER", "off").env("HOME", dir.path());
         command.args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")]).arg(dir.path());
+        if let Some(certificates) = certificates {
+            command.arg("--certs-dir").arg(certificates);
+        }
         let child = start(&mut command);
+        // 400: it serves, but not without TLS.
+        let serving = if certificates.is_some() { 400 } else { 200 };
         eventually("MinIO serves", START, || {
-            http::get(port, "/minio/health/ready").filter(|(status, _)| *status == 200)
+            http::get(port, "/minio/health/ready").filter(|(status, _)| *status == serving)
         });
         let proxy = StoreProxy::before(port, Upstream::Plain);
         let variables = vec![
@@ -130,10 +144,9 @@ fn start(command: &mut Command) -> Child {
 
 /// A program that `tests/stores.sh` has got.
 fn program(name: &str) -> PathBuf {
-    let cache = std::env::var_os("SPTEST_CACHE").map(PathBuf::from).unwrap_or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        cache.unwrap_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cache")).join("savepointd")
-    });
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let shared = || variable("XDG_CACHE_HOME").unwrap_or_else(|| variable("HOME").unwrap().join(".cache"));
+    let cache = variable("SPTEST_CACHE").unwrap_or_else(|| shared().join("savepointd"));
     let program = cache.join("stores/bin").join(name);
     assert!(program.exists(), "{} is missing: tests/stores.sh gets it", program.display());
     program
