@@ -36,8 +36,6 @@ pub struct Policy {
     pub max_state_age: Option<SignedDuration>,
     /// What is done about a point that Flink could not restore.
     pub if_failed: IfFailed,
-    /// Flink may leave out state that the program has no operator for.
-    pub allow_non_restored_state: bool,
 }
 
 /// What is done about a point that Flink could not restore.
@@ -47,6 +45,8 @@ pub struct IfFailed {
     pub attempts: u32,
     /// Then an older point may be used.
     pub previous: bool,
+    /// Flink may leave out state that the program has no operator for: starts that failed without that do not count.
+    pub allow_non_restored_state: bool,
 }
 
 /// Everything that the choice rests on.
@@ -68,6 +68,9 @@ pub struct Situation {
     pub policy: Policy,
     /// Points that a closer look proved unusable, and why.
     pub broken: BTreeMap<String, String>,
+    /// Points of which a closer look could not tell whether they are whole, and why not.
+    #[serde(default)]
+    pub doubted: BTreeMap<String, String>,
     /// The clock; only the age limit reads it.
     pub now: Timestamp,
 }
@@ -128,9 +131,35 @@ pub struct Candidate {
 #[must_use]
 pub fn choose(situation: &Situation) -> Choice {
     let points = Points::of(situation);
-    let mut choice = decide(situation, &points);
+    let mut choice = if_verified(situation, decide(situation, &points));
     choice.candidates = explain::explain(&points, situation, &choice);
     choice
+}
+
+impl Situation {
+    /// Why it can't be told whether a point is whole.
+    fn doubt(&self, path: &str) -> Option<&str> {
+        self.doubted.iter().find(|(doubted, _)| same(doubted, path)).map(|(_, doubt)| doubt.as_str())
+    }
+}
+
+/// A point of which it can't be told whether it is whole is neither used nor passed over by itself.
+fn if_verified(situation: &Situation, mut choice: Choice) -> Choice {
+    let Decision::Restore(PointRef { path, .. }) = &choice.decision else { return choice };
+    let Some(doubt) = situation.doubt(path) else { return choice };
+    let why = &choice.reason;
+    if situation.policy.trust_unverifiable {
+        let trusted = "used all the same, as restore.on_unverifiable allows";
+        choice.reason = format!("{why}; it can't be verified ({doubt}), and is {trusted}");
+        return choice;
+    }
+    plain(
+        Decision::Refuse,
+        &format!(
+            "{path} ({why}) can't be verified: {doubt}. To use what can't be verified: restore.on_unverifiable = \"trust\"; \
+             or say which other point to use: savepointd pin PATH"
+        ),
+    )
 }
 
 fn decide(situation: &Situation, points: &Points) -> Choice {
@@ -286,7 +315,7 @@ fn nothing_left(epoch: u64, passed_over: Option<PassedOver>) -> Choice {
 
 fn halted(situation: &Situation, point: &PointRef, why: &str) -> String {
     let path = &point.path;
-    let allow = if situation.policy.allow_non_restored_state {
+    let allow = if situation.policy.if_failed.allow_non_restored_state {
         ""
     } else {
         "let Flink leave out state that the program has no operator for: restore.allow_non_restored_state = true; or "

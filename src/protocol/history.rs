@@ -267,9 +267,11 @@ impl History {
     /// Whether an epoch's base is what a person asked for: pinned, or newly given to Flink.
     #[must_use]
     pub fn is_asked_for(&self, number: u64, based: &Based) -> bool {
-        let given = based.explicit.is_some() && based.explicit.as_ref() == based.base.as_ref().map(|base| &base.path);
-        let before = || self.newest_based(number).and_then(|(_, _, before)| before.explicit.as_ref());
-        based.consumed.is_some() || given && before() != based.explicit.as_ref()
+        let before = self.newest_based(number).and_then(|(_, _, before)| before.explicit.as_ref());
+        let is = |path: Option<&String>, other: &str| path.is_some_and(|path| same(path, other));
+        let given =
+            |explicit: &String| is(based.base.as_ref().map(|base| &base.path), explicit) && !is(before, explicit);
+        based.consumed.is_some() || based.explicit.as_ref().is_some_and(given)
     }
 
     /// Every recorded point, oldest epoch first.

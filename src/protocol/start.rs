@@ -78,6 +78,7 @@ pub struct Start {
     /// What storage holds, once it was listed.
     found: Option<Vec<Found>>,
     broken: BTreeMap<String, String>,
+    doubted: BTreeMap<String, String>,
     /// What was verified whole; not looked at twice.
     whole: Option<Secured>,
     /// The newest epoch's holder was looked at, and is in nobody's way.
@@ -99,6 +100,7 @@ impl Start {
             epoch: 0,
             found: None,
             broken: BTreeMap::new(),
+            doubted: BTreeMap::new(),
             whole: None,
             passed: false,
             no_heir: false,
@@ -412,6 +414,7 @@ impl Start {
             fixed_job_id: if let JobIds::Fixed(job_id) = self.plan.job_ids { Some(job_id) } else { None },
             policy: self.plan.policy,
             broken: self.broken.clone(),
+            doubted: self.doubted.clone(),
             now: self.plan.now,
         }
     }
@@ -437,12 +440,12 @@ impl Start {
     fn verified(&mut self, mut choice: Choice, point: PointRef, search: Search) {
         let why = match search {
             Search::Found(secured) => {
-                if let Some(doubt) = &secured.doubt {
-                    if !self.plan.policy.trust_unverifiable {
-                        return self.refuse_unverifiable(choice, &point, doubt);
-                    }
-                    let trusted = "used all the same, as restore.on_unverifiable allows";
-                    choice.reason = format!("{}; it can't be verified ({doubt}), and is {trusted}", choice.reason);
+                if let Some(doubt) = &secured.doubt
+                    && self.doubted.insert(point.path.clone(), doubt.clone()).is_none()
+                {
+                    // What policy says of that is part of the choice.
+                    self.whole = Some(Secured { point, ..secured });
+                    return self.choose();
                 }
                 let checkpoint_id = secured.point.checkpoint_id.or(point.checkpoint_id);
                 let point = PointRef { checkpoint_id, ..point };
@@ -462,20 +465,6 @@ impl Start {
             return self.refuse(format!("{} can't be used", point.path));
         }
         self.choose();
-    }
-
-    /// A point of which it can't be told whether it is whole is neither used nor passed over by itself.
-    fn refuse_unverifiable(&mut self, choice: Choice, point: &PointRef, doubt: &str) {
-        let mut candidates = choice.candidates;
-        for candidate in candidates.iter_mut().filter(|candidate| candidate.point.path == point.path) {
-            (candidate.chosen, candidate.reason) = (false, format!("it can't be verified: {doubt}"));
-        }
-        let reason = format!(
-            "{} ({}) can't be verified: {doubt}. To use what can't be verified: restore.on_unverifiable = \"trust\"; or say \
-             which other point to use: savepointd pin PATH",
-            point.path, choice.reason
-        );
-        self.done(Verdict::No { decision: Decision::Refuse, reason, candidates });
     }
 
     fn base(&mut self, choice: Choice) {

@@ -10,6 +10,7 @@ use crate::protocol::choose::{Decision, Situation, choose};
 use crate::protocol::entry::Directories;
 use crate::protocol::history::History;
 use crate::protocol::id::JobId;
+use crate::protocol::point::same;
 use crate::protocol::retention::{Inventory, Line, Reading, findings};
 use crate::protocol::start::Trouble;
 use crate::protocol::stop::{Search, Secured};
@@ -59,6 +60,7 @@ pub(super) async fn survey(hands: &Hands, order: &Order) -> Result<Option<Survey
             found,
             policy: hands.policy,
             broken: BTreeMap::new(),
+            doubted: BTreeMap::new(),
             now: Timestamp::now(),
         },
         folders,
@@ -141,7 +143,7 @@ async fn settle(hands: &Hands, inventory: &mut Inventory) -> Result<bool, Troubl
             Search::Unreadable(why) => {
                 return Err(Trouble { reason: format!("{path}, which the next start restores: {why}"), passes: true });
             }
-            Search::Nothing if situation.found.iter().any(|found| found.path == path) => return Ok(false),
+            Search::Nothing if situation.found.iter().any(|found| same(&found.path, &path)) => return Ok(false),
             Search::Nothing => "nothing is there".to_owned(),
             Search::Broken(why) => why,
         };
@@ -168,7 +170,7 @@ async fn read_point(hands: &Hands, inventory: &mut Inventory, path: &str) -> boo
         }
         Ok(Err(error)) => Reading::Unreadable(report::chain(&error)),
         Err(error) if error.is_missing() => {
-            let listed = inventory.situation.found.iter().any(|found| found.path == path);
+            let listed = inventory.situation.found.iter().any(|found| same(&found.path, &path));
             inventory.situation.broken.insert(path.to_owned(), "it is not there any more".to_owned());
             return !listed;
         }

@@ -44,8 +44,8 @@ pub fn policy(config: &Config) -> Policy {
         if_failed: IfFailed {
             attempts: config.restore.attempts,
             previous: config.restore.on_failed == OnFailed::Previous,
+            allow_non_restored_state: config.restore.allow_non_restored_state,
         },
-        allow_non_restored_state: config.restore.allow_non_restored_state,
     }
 }
 

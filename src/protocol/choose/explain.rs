@@ -24,13 +24,13 @@ pub(super) fn explain(points: &Points, situation: &Situation, choice: &Choice) -
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut add = |point: PointRef, reason: &dyn Fn(&PointRef) -> String| {
         if !candidates.iter().any(|one| same(&one.point.path, &point.path)) {
-            let is_chosen = chosen == Some(point.path.as_str());
+            let is_chosen = chosen.is_some_and(|chosen| same(chosen, &point.path));
             let reason = if is_chosen { choice.reason.clone() } else { reason(&point) };
             candidates.push(Candidate { point, chosen: is_chosen, reason });
         }
     };
     if let (Decision::Restore(point), false) =
-        (&choice.decision, points.all.iter().any(|known| chosen == Some(&known.point.path)))
+        (&choice.decision, points.all.iter().any(|known| chosen.is_some_and(|chosen| same(chosen, &known.point.path))))
     {
         add(point.clone(), &|_| String::new());
     }
@@ -72,6 +72,9 @@ impl View<'_> {
         let given_up = || failed(self.situation, &point.path).filter(|_| place.is_some());
         if let Some(why) = self.points.trouble(self.situation, &point.path).or_else(given_up) {
             return why;
+        }
+        if let Some(doubt) = self.situation.doubt(&point.path) {
+            return format!("it can't be verified: {doubt}");
         }
         let number = number(point);
         match (place, self.line.first()) {

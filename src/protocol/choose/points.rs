@@ -6,7 +6,7 @@ use super::super::entry::Based;
 use super::super::history::Epoch;
 use super::super::id::JobId;
 use super::super::point::{Found, Metadata, PointRef, normalize, same};
-use super::{Choice, Decision, Situation, plain};
+use super::{Choice, Decision, IfFailed, Situation, plain};
 
 /// One step back in a line of history.
 pub(super) enum Step {
@@ -188,11 +188,11 @@ impl Points {
 
 /// Why a point is not tried again; none if Flink never failed to restore it, or not often enough.
 pub(super) fn failed(situation: &Situation, path: &str) -> Option<String> {
-    let policy = &situation.policy;
-    let failures = situation.history.failures(path, situation.epoch, policy.allow_non_restored_state);
+    let IfFailed { attempts, allow_non_restored_state, .. } = situation.policy.if_failed;
+    let failures = situation.history.failures(path, situation.epoch, allow_non_restored_state);
     let (epoch, last) = failures.first()?;
     let times = failures.len();
-    (times >= policy.if_failed.attempts as usize).then(|| {
+    (times >= attempts as usize).then(|| {
         let starts = if times == 1 { "one start".to_owned() } else { format!("{times} starts in a row") };
         format!("Flink could not restore it in {starts}, the last time in epoch {epoch}: {}", last.reason)
     })

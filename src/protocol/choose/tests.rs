@@ -246,8 +246,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
         previous_if_broken: false,
         trust_unverifiable: false,
         max_state_age: None,
-        if_failed: IfFailed { attempts: 3, previous: false },
-        allow_non_restored_state: false,
+        if_failed: IfFailed { attempts: 3, previous: false, allow_non_restored_state: false },
     };
     Case {
         situation: Situation {
@@ -259,6 +258,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
             fixed_job_id: None,
             policy,
             broken: BTreeMap::new(),
+            doubted: BTreeMap::new(),
             now: at(20),
         },
     }

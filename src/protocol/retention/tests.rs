@@ -155,10 +155,10 @@ impl Past {
                 previous_if_broken: false,
                 trust_unverifiable: false,
                 max_state_age: None,
-                if_failed: IfFailed { attempts: 3, previous: false },
-                allow_non_restored_state: false,
+                if_failed: IfFailed { attempts: 3, previous: false, allow_non_restored_state: false },
             },
             broken: BTreeMap::new(),
+            doubted: BTreeMap::new(),
             now: at(100),
         };
         let (folders, measured) = (self.folders.clone(), self.measured.clone());

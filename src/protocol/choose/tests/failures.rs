@@ -104,7 +104,7 @@ fn a_pin_or_a_new_restore_path_begins_the_count_anew() {
 
 #[test]
 fn what_failed_while_no_state_might_be_left_out_says_nothing_of_a_start_where_it_may() {
-    let allowed = |past| after(past).change(|situation| situation.policy.allow_non_restored_state = true);
+    let allowed = |past| after(past).change(|situation| situation.policy.if_failed.allow_non_restored_state = true);
     allowed(tried(failed(2..=4))).restores(&checkpoint_path(1, 5), &["newest point"]);
     let mut past = tried(failed(2..=4));
     past.extend((5..=7).map(|number| epoch(number).restored_from(1, 5).failed_where(true)));

@@ -248,7 +248,8 @@ fn tell(story: &Story) -> Truth {
     let past: Vec<Past> = jobs.into_iter().map(|job| job.past).chain(unbased).collect();
     let mut case = start(story.lives.len() as u64 + 1, past);
     case.situation.policy.previous_if_broken = story.previous;
-    case.situation.policy.if_failed = IfFailed { attempts: story.attempts, previous: story.previous_if_failed };
+    (case.situation.policy.if_failed.attempts, case.situation.policy.if_failed.previous) =
+        (story.attempts, story.previous_if_failed);
     let eligible: Vec<&Made> = made.iter().filter(|made| !made.of_void).collect();
     case = match &story.request {
         Request::Fresh => case.allowed_fresh(),

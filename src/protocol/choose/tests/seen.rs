@@ -48,10 +48,10 @@ fn situation(base: Option<&PointRef>, seen: &[String], found: Vec<Found>) -> Sit
             previous_if_broken: false,
             trust_unverifiable: false,
             max_state_age: None,
-            if_failed: IfFailed { attempts: 3, previous: false },
-            allow_non_restored_state: false,
+            if_failed: IfFailed { attempts: 3, previous: false, allow_non_restored_state: false },
         },
         broken: BTreeMap::new(),
+        doubted: BTreeMap::new(),
         now: at(2),
     }
 }

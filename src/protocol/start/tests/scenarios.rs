@@ -216,7 +216,10 @@ fn a_point_that_flink_fails_to_restore_is_given_up_across_starts() {
     let mut world = lived();
     let halting = |who| {
         let plan = plan(who);
-        Plan { policy: Policy { if_failed: IfFailed { attempts: 3, previous: false }, ..plan.policy }, ..plan }
+        Plan {
+            policy: Policy { if_failed: IfFailed { previous: false, ..plan.policy.if_failed }, ..plan.policy },
+            ..plan
+        }
     };
     let newest = path(2, 5);
     for who in 3..=5 {
