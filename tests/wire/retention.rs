@@ -174,11 +174,13 @@ fn checkpoints_of_earlier_epochs_go_by_the_verb_alone_and_not_while_a_point_refe
     let older = points[1].join("_metadata");
     let mut unknown = fs::read(&older).unwrap();
     let known = unknown.clone();
-    unknown[7] = 99;
-    fs::write(&older, &unknown).unwrap();
-    let outcomes = prune(&world, &by_verb);
-    let unread = about(&outcomes, &folder)["reason"].as_str().unwrap();
-    assert!(unread.contains("may refer to it") && shared.exists(), "{unread}");
+    for (version, words) in [(8, "can't be read"), (99, "is damaged")] {
+        unknown[7] = version;
+        fs::write(&older, &unknown).unwrap();
+        let outcomes = prune(&world, &by_verb);
+        let unread = about(&outcomes, &folder)["reason"].as_str().unwrap();
+        assert!(unread.contains("may refer to it") && unread.contains(words) && shared.exists(), "{unread}");
+    }
     fs::write(&older, known).unwrap();
     assert_eq!(about(&prune(&world, &by_verb), &folder)["deleted"], true);
     assert!(!folder.exists());

@@ -107,6 +107,7 @@ impl<'a> Rules<'a> {
                 (line.verdict, line.reason) = (Verdict::Keep, format!("it might go ({}), but {why}", line.reason));
             }
         }
+        self.spare_for_repair(&mut lines);
         let unread = self.prove(&mut lines);
         for line in &lines {
             if line.verdict == Verdict::Delete && !self.inventory.measured.contains_key(&line.path) {
@@ -272,6 +273,19 @@ impl<'a> Rules<'a> {
                 }
                 return unread;
             }
+        }
+    }
+
+    /// What is damaged needs nothing as it is; but whoever repairs it should still find the files that it refers to.
+    fn spare_for_repair(&self, lines: &mut [Line]) {
+        let goes = |line: &Line| (line.what, line.verdict) == (What::Checkpoints, Verdict::Delete);
+        let going: Vec<String> = lines.iter().filter(|line| goes(line)).map(|line| line.path.clone()).collect();
+        let stays = |found: &Found| !going.iter().any(|gone| lies_in(&found.path, gone));
+        let ours = self.situation().found.iter().filter(|found| found.epoch.is_some() || found.job_id.is_some());
+        let Some(point) = ours.into_iter().find(|found| stays(found) && self.damage(found).is_some()) else { return };
+        for line in lines.iter_mut().filter(|line| goes(line)) {
+            let why = format!("{}, which may refer to it, is damaged", point.path);
+            (line.verdict, line.reason) = (Verdict::Keep, format!("{}, but {why}", line.reason));
         }
     }
 
