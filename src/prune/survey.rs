@@ -170,7 +170,7 @@ async fn read_point(hands: &Hands, inventory: &mut Inventory, path: &str) -> boo
         }
         Ok(Err(error)) => Reading::Unreadable(report::chain(&error)),
         Err(error) if error.is_missing() => {
-            let listed = inventory.situation.found.iter().any(|found| same(&found.path, &path));
+            let listed = inventory.situation.found.iter().any(|found| same(&found.path, path));
             inventory.situation.broken.insert(path.to_owned(), "it is not there any more".to_owned());
             return !listed;
         }

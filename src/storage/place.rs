@@ -49,6 +49,9 @@ pub enum Created {
     Exists,
 }
 
+/// A file below a place: its path from there, its size, and when it was last changed.
+type Listed = (String, u64, Option<Timestamp>);
+
 impl Place {
     pub(super) fn new(store: Arc<Store>, path: Path, url: String) -> Self {
         Self { store, path, url }
@@ -182,7 +185,7 @@ impl Place {
     }
 
     /// As [`Place::list`], with the time of each file's last change.
-    pub(super) fn list_with_times(&self) -> BoxStream<'static, Result<(String, u64, Option<Timestamp>), Error>> {
+    pub(super) fn list_with_times(&self) -> BoxStream<'static, Result<Listed, Error>> {
         let this = self.clone();
         let objects = self.store.client.list(Some(&self.path));
         let listed = objects.map(move |object| {
