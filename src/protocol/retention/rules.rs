@@ -279,10 +279,14 @@ impl<'a> Rules<'a> {
     /// What is damaged needs nothing as it is; but whoever repairs it should still find the files that it refers to.
     fn spare_for_repair(&self, lines: &mut [Line]) {
         let goes = |line: &Line| (line.what, line.verdict) == (What::Checkpoints, Verdict::Delete);
-        let going: Vec<String> = lines.iter().filter(|line| goes(line)).map(|line| line.path.clone()).collect();
+        let deleted = lines.iter().filter(|line| line.verdict == Verdict::Delete);
+        let going: Vec<String> = deleted.map(|line| line.path.clone()).collect();
         let stays = |found: &Found| !going.iter().any(|gone| lies_in(&found.path, gone));
-        let ours = self.situation().found.iter().filter(|found| found.epoch.is_some() || found.job_id.is_some());
-        let Some(point) = ours.into_iter().find(|found| stays(found) && self.damage(found).is_some()) else { return };
+        let ours = |found: &&Found| found.epoch.is_some() || found.job_id.is_some();
+        let points = self.situation().found.iter().filter(|found| found.metadata != Metadata::Missing);
+        let Some(point) = points.filter(ours).find(|found| stays(found) && self.damage(found).is_some()) else {
+            return;
+        };
         for line in lines.iter_mut().filter(|line| goes(line)) {
             let why = format!("{}, which may refer to it, is damaged", point.path);
             (line.verdict, line.reason) = (Verdict::Keep, format!("{}, but {why}", line.reason));
