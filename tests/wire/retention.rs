@@ -194,7 +194,9 @@ fn a_store_that_takes_no_deletions_is_named_and_the_job_runs_on() {
     let chmod = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     chmod(world.dir.path(), 0o755);
     chmod(&world.record(), 0o777);
-    points.iter().for_each(|point| chmod(point, 0o555));
+    for point in &points {
+        chmod(point, 0o555);
+    }
     // Root may do anything.
     let before: Vec<String> = if nix::unistd::geteuid().is_root() {
         ["setpriv", "--reuid=9999", "--clear-groups"].map(str::to_owned).to_vec()
@@ -212,7 +214,9 @@ fn a_store_that_takes_no_deletions_is_named_and_the_job_runs_on() {
     world.next_restores(&url(&points[2]));
     let running = world.up(&how());
     world.stopped_with_savepoint(running);
-    points.iter().for_each(|point| chmod(point, 0o755));
+    for point in &points {
+        chmod(point, 0o755);
+    }
     prune(&world, &["--keep", "2"]);
     assert!(!points[0].exists() && !points[1].exists() && points[2].exists());
 }
