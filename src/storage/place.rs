@@ -39,6 +39,9 @@ pub struct Place {
     url: String,
 }
 
+/// A file's path relative to what was listed, its size, and when it was last changed.
+pub(super) type Listed = (String, u64, Option<Timestamp>);
+
 /// What came of [`Place::create`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Created {
@@ -183,7 +186,7 @@ impl Place {
     }
 
     /// As [`Place::list`], with the time of each file's last change.
-    pub(super) fn list_with_times(&self) -> BoxStream<'static, Result<(String, u64, Option<Timestamp>), Error>> {
+    pub(super) fn list_with_times(&self) -> BoxStream<'static, Result<Listed, Error>> {
         let this = self.clone();
         let objects = self.store.client.list(Some(&self.path));
         let listed = objects.map(move |object| {

@@ -230,7 +230,7 @@ proptest! {
         }
         let mut inventory = Inventory { situation: gone, ..case.inventory.clone() };
         inventory.folders.retain(|folder| !deleted.contains(&folder.path));
-        let again = Case { inventory, ..case.clone() };
+        let again = Case { inventory, ..case };
         prop_assert_eq!(again.deleted(), Vec::<String>::new());
     }
 }
