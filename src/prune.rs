@@ -109,8 +109,8 @@ impl Pruned {
 /// If it can't be decided what may go. What could not be deleted stands in the outcomes.
 pub async fn prune(hands: &Hands, order: &Order) -> Result<Pruned, Trouble> {
     let mut done: Vec<Outcome> = Vec::new();
-    for _ in 0..TRIES {
-        let Some(mut survey) = survey::survey(hands, order).await? else { continue };
+    for tries in 0..TRIES {
+        let Some(mut survey) = survey::survey(hands, order, tries > 0).await? else { continue };
         if order.dry_run {
             let outcomes = survey.lines.into_iter().map(|line| Outcome { line, deleted: false, failed: None });
             return Ok(Pruned { dry_run: true, outcomes: outcomes.collect() });

@@ -69,7 +69,9 @@ fn no_answer(effect: &Effect) -> Event {
         Effect::Load => Event::Loaded(Err(late("the record"))),
         Effect::Look(_) | Effect::LookAt(_) => Event::Liveness(Liveness::Unknown(late("the Kubernetes API"))),
         Effect::Nudge(_) => Event::Nudged,
-        Effect::Append { .. } | Effect::Rebuild => Event::Appended(Appended::Failed(late("the record"))),
+        Effect::Append { .. } | Effect::Rebuild | Effect::Copy(_) => {
+            Event::Appended(Appended::Failed(late("the record")))
+        }
         Effect::List { .. } => Event::Listed(Err(late("storage"))),
         Effect::Verify(_) => Event::Verified(Search::Unreadable("storage does not answer".to_owned())),
         Effect::Mark { .. } => Event::Marked(Err(late("storage"))),
@@ -102,6 +104,13 @@ impl Hands {
                 let entries = known.marker.clone();
                 tracing::warn!(entries = entries.len(), "the record is gone; rebuilding it from the marker");
                 Event::Appended(self.append(known, &entries).await)
+            }
+            Effect::Copy(late) => {
+                tracing::info!(
+                    entries = late.len(),
+                    "the marker tells how the newest epoch ended; the record did not know"
+                );
+                Event::Appended(self.append(known, late).await)
             }
             Effect::List { directories, recorded, adopt } => {
                 let jobs = known_jobs(known);

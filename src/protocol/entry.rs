@@ -440,7 +440,7 @@ mod tests {
             assert!(text.contains(&format!("\"what\":\"{}\"", tag(fact))), "{text}");
         }
         let tags: std::collections::BTreeSet<_> = facts.iter().map(tag).collect();
-        assert_eq!(tags.len(), 18);
+        assert_eq!(tags.len(), 19);
     }
 
     #[test]

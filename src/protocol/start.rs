@@ -46,6 +46,8 @@ enum State {
         why: String,
     },
     Rebuild,
+    /// The marker says how the newest epoch ended, and the record was away then.
+    Copy(Vec<Entry>),
     Claim,
     List,
     Verify {
@@ -119,6 +121,7 @@ impl Start {
             }
             State::Nudge { holder, .. } => Effect::Nudge(holder.clone()),
             State::Rebuild => Effect::Rebuild,
+            State::Copy(late) => Effect::Copy(late.clone()),
             State::Claim => Effect::Append { epoch: self.epoch, facts: self.claim() },
             State::List => self.list(),
             State::Verify { point, .. } => Effect::Verify(point.path.clone()),
@@ -163,14 +166,24 @@ impl Start {
                 self.done(Verdict::Later { reason, holder: Some(holder) });
             }
             (
-                State::Rebuild | State::Claim | State::Salvage { .. } | State::Base { .. } | State::Ask { .. },
+                State::Rebuild
+                | State::Copy(_)
+                | State::Claim
+                | State::Salvage { .. }
+                | State::Base { .. }
+                | State::Ask { .. },
                 Event::Appended(Appended::Conflict),
             ) => self.again(),
             (
-                State::Rebuild | State::Claim | State::Salvage { .. } | State::Base { .. } | State::Ask { .. },
+                State::Rebuild
+                | State::Copy(_)
+                | State::Claim
+                | State::Salvage { .. }
+                | State::Base { .. }
+                | State::Ask { .. },
                 Event::Appended(Appended::Failed(trouble)),
             ) => self.trouble(trouble),
-            (State::Rebuild, Event::Appended(Appended::Done)) => self.state = State::Load,
+            (State::Rebuild | State::Copy(_), Event::Appended(Appended::Done)) => self.state = State::Load,
             (State::Claim, Event::Appended(Appended::Done)) => {
                 self.new_record = false;
                 self.state = State::List;
@@ -205,6 +218,11 @@ impl Start {
                  from a backup, or move it away if its loss is understood"
                     .to_owned(),
             );
+        }
+        let late = late(record.as_deref().unwrap_or_default(), marker.as_deref().unwrap_or_default());
+        if begins && !late.is_empty() && !self.plan.only_plan {
+            self.state = State::Copy(late);
+            return self.count_try();
         }
         self.new_record = !begins;
         let entries = marker.iter().flatten().chain(record.iter().flatten());
@@ -532,6 +550,17 @@ impl Start {
     fn done(&mut self, verdict: Verdict) {
         self.state = State::Done(verdict);
     }
+}
+
+/// What the marker says of the newest epoch's end and the record does not.
+fn late(record: &[Entry], marker: &[Entry]) -> Vec<Entry> {
+    let history = History::read(record);
+    let Some((newest, _)) = history.newest_claim() else { return Vec::new() };
+    let of_its_end = |entry: &&Entry| {
+        entry.epoch == newest && matches!(entry.fact, Fact::Saved(_) | Fact::Stopped { .. } | Fact::Ended(_))
+    };
+    let missing = |entry: &&Entry| !record.iter().any(|known| known.write_id == entry.write_id);
+    marker.iter().filter(of_its_end).filter(missing).cloned().collect()
 }
 
 fn base_of(choice: &Choice) -> Option<PointRef> {

@@ -35,8 +35,8 @@ fn never(reason: String) -> Trouble {
 }
 
 /// Finds out what may go; none if storage changed under its eyes.
-pub(super) async fn survey(hands: &Hands, order: &Order) -> Result<Option<Survey>, Trouble> {
-    let (snapshot, history) = read(hands, order).await?;
+pub(super) async fn survey(hands: &Hands, order: &Order, again: bool) -> Result<Option<Survey>, Trouble> {
+    let (snapshot, history) = read(hands, order, again).await?;
     let directories = directories(&history);
     let jobs = jobs(&history);
     let recorded: Vec<_> = history.saved().map(|(_, saved)| saved.point.clone()).collect();
@@ -88,9 +88,14 @@ pub(super) async fn survey(hands: &Hands, order: &Order) -> Result<Option<Survey
     }
 }
 
-async fn read(hands: &Hands, order: &Order) -> Result<(Snapshot, History), Trouble> {
+async fn read(hands: &Hands, order: &Order, again: bool) -> Result<(Snapshot, History), Trouble> {
     let of_record = |error: record::Error| Trouble { reason: report::chain(&error), passes: error.passes() };
-    let snapshot = hands.record.load().await.map_err(of_record)?;
+    // The holder of the newest epoch knows the record as it wrote it. If that is out of date, nothing can be added to it, and
+    // nothing is deleted.
+    let snapshot = match order.epoch.filter(|_| !again) {
+        Some(_) => hands.record.known().await,
+        None => hands.record.load().await.map_err(of_record)?,
+    };
     let known = History::read(&snapshot.entries);
     let Some((newest, claim)) = known.newest_claim() else {
         return Err(never("no start is recorded yet, so nothing is known to be this cluster's".to_owned()));

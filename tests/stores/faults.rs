@@ -1,6 +1,6 @@
 //! What goes wrong between a store and its clients, on every store alike.
 
-use savepointd::protocol::stop::{RecordReply, Search};
+use savepointd::protocol::stop::{RecordReply, Search, Secured};
 use savepointd::storage;
 
 use super::support::store_proxy::Fault;
@@ -98,7 +98,7 @@ async fn what_is_forbidden_is_not_absent(store: &Store) {
         assert!(!error.passes() && !error.is_missing(), "{error:?}");
     }
     let seen = storage::look(&world.storage, place.url(), None).await;
-    assert!(matches!(seen, Search::Unreadable(_)), "{seen:?}");
+    assert!(matches!(&seen, Search::Found(Secured { doubt: Some(_), .. })), "{seen:?}");
     store.proxy.heal();
     assert_eq!(world.record("forbidden").load().await.unwrap().entries.len(), 1);
 }

@@ -65,7 +65,7 @@ fn the_savepoint_of_a_stop_that_run_finished_alone() {
 }
 
 #[test]
-fn the_savepoint_of_a_stop_during_which_the_record_was_away() {
+fn the_outcome_of_a_stop_during_which_the_record_was_away() {
     let world = World::new();
     let mut process = world.up(&how().grace("8s", "2s"));
     let away = world.path("record-away");
@@ -77,5 +77,18 @@ fn the_savepoint_of_a_stop_during_which_the_record_was_away() {
     assert_eq!((&stopped["outcome"], &stopped["recorded"]), (&"savepoint".into(), &false.into()), "{stopped}");
     fs::remove_file(world.record()).unwrap();
     fs::rename(&away, world.record()).unwrap();
-    salvaged(&world, stopped["point"].as_str().unwrap());
+    let path = stopped["point"].as_str().unwrap();
+    world.next_restores(path);
+    assert!(world.recorded(1, "saved").is_none(), "only the marker knows: {:?}", world.entries());
+    let next = world.up(&how());
+    assert_eq!(world.told().as_deref(), Some(path));
+    let row = world.history().into_iter().find(|row| row["path"] == path).unwrap();
+    assert_eq!((&row["kind"], &row["outcome"]), (&"final".into(), &"savepoint".into()), "{row:#}");
+    assert_ne!(row["salvaged"], true, "it is known as if it had been recorded: {row:#}");
+    world.stopped_with_savepoint(next);
+    world.stopped_with_savepoint(world.up(&how()));
+    let entries = world.entries();
+    let of_the_first =
+        |what: &str| entries.iter().filter(|one| one["epoch"] == 1 && one["fact"]["what"] == what).count();
+    assert_eq!((of_the_first("saved"), of_the_first("stopped")), (1, 1), "once is enough");
 }

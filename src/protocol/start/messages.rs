@@ -66,6 +66,8 @@ pub enum Effect {
     },
     /// Copy the markers' entries into the record, which is gone. Answer: [`Event::Appended`].
     Rebuild,
+    /// Add these entries of the markers, as they are, to the record. Answer: [`Event::Appended`].
+    Copy(Vec<Entry>),
     /// List what may hold points. Answer: [`Event::Listed`].
     List {
         /// The directories of this and of earlier epochs.

@@ -158,6 +158,7 @@ impl Process {
                 Event::Appended(self.append(world, entries, mishap))
             }
             Effect::Rebuild => Event::Appended(self.append(world, self.marker.clone(), mishap)),
+            Effect::Copy(late) => Event::Appended(self.append(world, late.clone(), mishap)),
             Effect::List { adopt, .. } => {
                 let ours = |found: &&Found| {
                     *adopt

@@ -1,6 +1,7 @@
 //! What verifying a point comes to, and what nobody had recorded.
 
 use super::*;
+use crate::protocol::outcome::StopOutcome;
 
 #[test]
 fn a_point_that_cant_be_verified_is_neither_used_nor_passed_over_by_itself() {
@@ -94,4 +95,32 @@ fn a_point_that_is_trusted_unverified_is_not_recorded_as_found_whole() {
     let trusting = Policy { trust_unverifiable: true, ..plan(3).policy };
     let go = world.starts_as(Plan { policy: trusting, ..plan(3) });
     assert_eq!((base(&go), salvaged(&world)), (Some(savepoint.as_str()), Vec::new()));
+}
+
+#[test]
+fn an_end_that_only_the_marker_tells_of_is_told_to_the_record_once_whatever_goes_wrong() {
+    for mishap in [Mishap::LostReply, Mishap::Overtaken, Mishap::Torn] {
+        for steps in 0.. {
+            let mut world = lived();
+            let ends = ["saved in time", "released"].map(|reason| {
+                let outcome = StopOutcome::Savepoint;
+                world.entry(2, Fact::Stopped { outcome, reason: reason.into() })
+            });
+            let of_another =
+                world.entry(1, Fact::Stopped { outcome: StopOutcome::Savepoint, reason: "long ago".into() });
+            world.marker.extend(ends.iter().cloned().chain([of_another.clone()]));
+            let mut killed = Process::new(plan(3));
+            (0..steps).for_each(|_| killed.step(&mut world, Mishap::Nothing));
+            if killed.wants().is_err() {
+                break;
+            }
+            killed.step(&mut world, mishap);
+            world.starts(4);
+            for end in &ends {
+                let told = world.record.iter().filter(|entry| *entry == end).count();
+                assert_eq!(told, 1, "{mishap:?} at step {steps}");
+            }
+            assert!(!world.record.contains(&of_another), "compaction may have dropped it: it must not come back");
+        }
+    }
 }

@@ -191,7 +191,7 @@ fn trouble_that_passes_is_waited_for_and_other_trouble_is_refused() {
             Effect::Load => Event::Loaded(Err(trouble())),
             Effect::Look(_) | Effect::LookAt(_) => Event::Liveness(Liveness::Unknown(trouble())),
             Effect::Nudge(_) => Event::Nudged,
-            Effect::Append { .. } | Effect::Rebuild => Event::Appended(Appended::Failed(trouble())),
+            Effect::Append { .. } | Effect::Rebuild | Effect::Copy(_) => Event::Appended(Appended::Failed(trouble())),
             Effect::List { .. } => Event::Listed(Err(trouble())),
             Effect::Verify(_) => Event::Verified(Search::Unreadable("denied".into())),
             Effect::Mark { .. } => Event::Marked(Err(trouble())),
