@@ -239,18 +239,18 @@ impl History {
         })
     }
 
-    /// The starts in a row, newest first, in which Flink could not restore this point: since it last could, and since a
-    /// person last asked for it.
+    /// The starts in a row, newest first, in which Flink could not restore this point: since it last restored
+    /// any, and since a person last asked for this one.
     #[must_use]
     pub fn failures(&self, path: &str, before: u64, allow_non_restored_state: bool) -> Vec<(u64, &RestoreFailed)> {
         let mut failures = Vec::new();
         for (&number, epoch) in self.epochs.range(..before).rev() {
             let Some(based) = epoch.based.as_ref().filter(|_| epoch.voided.is_none()) else { continue };
-            if based.base.as_ref().is_none_or(|base| !same(&base.path, path)) {
-                continue;
-            }
             if epoch.confirmed {
                 break;
+            }
+            if based.base.as_ref().is_none_or(|base| !same(&base.path, path)) {
+                continue;
             }
             if let Some(failed) = &epoch.restore_failed
                 && (failed.allow_non_restored_state || !allow_non_restored_state)
@@ -262,6 +262,12 @@ impl History {
             }
         }
         failures
+    }
+
+    /// The epochs since the newest confirmed one whose point Flink could not restore.
+    pub fn restore_failures(&self) -> impl Iterator<Item = (u64, &RestoreFailed)> {
+        let since = self.epochs.iter().rev().take_while(|(_, epoch)| !epoch.confirmed);
+        since.filter_map(|(number, epoch)| Some((*number, epoch.restore_failed.as_ref()?)))
     }
 
     /// Whether an epoch's base is what a person asked for: pinned, or newly given to Flink.

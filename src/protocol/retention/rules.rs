@@ -72,6 +72,12 @@ impl<'a> Rules<'a> {
         if let Some(savepoint) = self.standing.iter().find(|one| one.in_line && !one.checkpoint) {
             hold(&savepoint.point.path, "the newest savepoint".to_owned());
         }
+        if let Decision::Restore(point) = without_request(&self.inventory.situation).decision {
+            hold(&point.path, "the next start restores it, should the pin be taken back".to_owned());
+        }
+        for (epoch, failed) in self.inventory.situation.history.restore_failures() {
+            hold(&failed.path, format!("Flink could not restore it in epoch {epoch}, and a person may want to look"));
+        }
     }
 
     /// What `keep` leaves to go back to: of the line that the next start goes on, and of those that were left.
@@ -338,6 +344,13 @@ enum Idle {
     Unknown,
     Too(String),
     Long,
+}
+
+/// What the next start does if a person takes back what was asked of it.
+fn without_request(situation: &Situation) -> Choice {
+    let mut situation = situation.clone();
+    situation.history.request = None;
+    choose(&situation)
 }
 
 fn newest(situation: &Situation) -> Option<(u64, &Epoch, &super::super::entry::Based)> {
