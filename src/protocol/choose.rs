@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use points::{Damaged, Points, Step};
-pub use points::{Standing, completed, standing, unattributed};
+pub use points::{Standing, completed, passed_over, standing, unattributed};
 
 use super::entry::EndKind;
 use super::history::{Epoch, History};

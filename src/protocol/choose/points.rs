@@ -227,6 +227,20 @@ pub fn standing(situation: &Situation) -> Vec<Standing> {
         .collect()
 }
 
+/// The points of the line that the next start passes over, if it may go back at all: damaged, gone, or such that Flink could not
+/// restore them.
+#[must_use]
+pub fn passed_over(situation: &Situation) -> Vec<String> {
+    let points = Points::of(situation);
+    let latest = situation.history.newest_based(situation.epoch).map(|(number, ..)| number);
+    let line = latest.map(|number| points.line(situation, number)).unwrap_or_default();
+    let paths = line.into_iter().map_while(|step| match step {
+        Step::Point(point) => Some(point.path),
+        Step::Beginning => None,
+    });
+    paths.take_while(|path| points.trouble(situation, path).is_some() || failed(situation, path).is_some()).collect()
+}
+
 /// When a point was complete, as far as that is known.
 #[must_use]
 pub fn completed(situation: &Situation, path: &str) -> Option<Timestamp> {

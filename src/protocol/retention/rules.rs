@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::super::choose::{Choice, Decision, Situation, Standing, choose, completed, standing};
+use super::super::choose::{Choice, Decision, Situation, Standing, choose, completed, passed_over, standing};
 use super::super::history::Epoch;
 use super::super::point::{Found, Kind, Metadata, normalize, same};
 use super::{Findings, Inventory, JobFolder, Line, Measured, Reading, Terms, Verdict, What};
@@ -74,6 +74,9 @@ impl<'a> Rules<'a> {
         }
         if let Decision::Restore(point) = without_request(&self.inventory.situation).decision {
             hold(&point.path, "the next start restores it, should the pin be taken back".to_owned());
+        }
+        for path in passed_over(&self.inventory.situation) {
+            hold(&path, "newer than what a start can restore: a person may want to look".to_owned());
         }
         for (epoch, failed) in self.inventory.situation.history.restore_failures() {
             hold(&failed.path, format!("Flink could not restore it in epoch {epoch}, and a person may want to look"));
