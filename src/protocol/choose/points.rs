@@ -228,7 +228,7 @@ pub fn standing(situation: &Situation) -> Vec<Standing> {
 }
 
 /// The points of the line that the next start passes over, if it may go back at all: damaged, gone, or such that Flink could not
-/// restore them.
+/// restore them. What retention has given up is none of them.
 #[must_use]
 pub fn passed_over(situation: &Situation) -> Vec<String> {
     let points = Points::of(situation);
