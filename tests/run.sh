@@ -2,7 +2,7 @@
 #
 # tests/run.sh [landing|full|bench]     every gate and every test; `landing` by default
 #
-#   landing   format, lints, docs, licences, static binary, image, tests of every level (half an hour warm on two cores)
+#   landing   format, lints, docs, licences, static binary, image, tests of every level (three quarters of an hour warm on two cores)
 #   full      the same with twenty stop and start cycles (hours)
 #   bench     the figures, each beside a peer that is measured in the same run
 #
