@@ -238,7 +238,8 @@ pub fn passed_over(situation: &Situation) -> Vec<String> {
         Step::Point(point) => Some(point.path),
         Step::Beginning => None,
     });
-    paths.take_while(|path| points.trouble(situation, path).is_some() || failed(situation, path).is_some()).collect()
+    let unusable = |path: &String| points.trouble(situation, path).is_some() || failed(situation, path).is_some();
+    paths.take_while(unusable).filter(|path| !situation.history.is_pruned(path)).collect()
 }
 
 /// When a point was complete, as far as that is known.

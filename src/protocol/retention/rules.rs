@@ -222,6 +222,8 @@ impl<'a> Rules<'a> {
             Some(epoch) => {
                 if let Some(why) = inside(&self.held).or_else(|| inside(&self.kept)) {
                     (Verdict::Keep, why)
+                } else if history.is_pruned(path) {
+                    (Verdict::Delete, "given up by an earlier prune, which did not come to its end".to_owned())
                 } else if !self.terms.checkpoints {
                     let way = "savepointd prune --checkpoints deletes it, unless a point that stays refers to it";
                     (Verdict::Report, format!("left over from epoch {epoch}; {way}"))
@@ -287,7 +289,8 @@ impl<'a> Rules<'a> {
 
     /// What is damaged needs nothing as it is; but whoever repairs it should still find the files that it refers to.
     fn spare_for_repair(&self, lines: &mut [Line]) {
-        let goes = |line: &Line| (line.what, line.verdict) == (What::Checkpoints, Verdict::Delete);
+        let given_up = |line: &Line| self.situation().history.is_pruned(&line.path);
+        let goes = |line: &Line| (line.what, line.verdict) == (What::Checkpoints, Verdict::Delete) && !given_up(line);
         let deleted = lines.iter().filter(|line| line.verdict == Verdict::Delete);
         let going: Vec<String> = deleted.map(|line| line.path.clone()).collect();
         let stays = |found: &Found| !going.iter().any(|gone| lies_in(&found.path, gone));

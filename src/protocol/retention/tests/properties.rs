@@ -226,7 +226,7 @@ proptest! {
         let [recorded, begun, gone] = stages(&case.inventory.situation, &deleted);
         for situation in [recorded, begun] {
             let again = Case { inventory: Inventory { situation, ..case.inventory.clone() }, ..case.clone() };
-            prop_assert_eq!(again.deleted(), deleted.clone());
+            prop_assert_eq!(again.deleted(), deleted.clone(), "{:?}", again.settle().lines);
         }
         let mut inventory = Inventory { situation: gone, ..case.inventory.clone() };
         inventory.folders.retain(|folder| !deleted.contains(&folder.path));
