@@ -21,12 +21,23 @@ mod s3;
 mod slow;
 mod trouble;
 
-/// The versions of the landing size.
+/// The versions of the landing size. What hardly depends on the version lands `on` one of them, and in the full size on the other
+/// as well.
 macro_rules! on_each_flink {
     (oldest_too: $test:ident) => {
         on_each_flink!($test);
         mod flink_1_15 {
             #[test] fn $test() { super::$test("1.15.4"); }
+        }
+    };
+    (on 1.20: $($former:ident),*; on 2.3: $($latter:ident),* $(,)?) => {
+        mod flink_1_20 {
+            $(#[test] fn $former() { super::$former("1.20.5"); })*
+            $(#[test] #[ignore = "full size"] fn $latter() { super::$latter("1.20.5"); })*
+        }
+        mod flink_2_3 {
+            $(#[test] #[ignore = "full size"] fn $former() { super::$former("2.3.0"); })*
+            $(#[test] fn $latter() { super::$latter("2.3.0"); })*
         }
     };
     ($($test:ident),* $(,)?) => {

@@ -7,9 +7,8 @@ use super::support::flink::{Cluster, START, STOP};
 use super::support::{eventually, http};
 
 on_each_flink!(
-    what_a_person_does_in_flink_is_recorded_and_respected,
-    an_explicit_path_counts_when_it_is_new_and_a_pin_until_a_point_after_it,
-    a_bounded_job_finishes_and_is_not_run_again,
+    on 1.20: what_a_person_does_in_flink_is_recorded_and_respected, a_bounded_job_finishes_and_is_not_run_again;
+    on 2.3: an_explicit_path_counts_when_it_is_new_and_a_pin_until_a_point_after_it,
 );
 
 fn what_a_person_does_in_flink_is_recorded_and_respected(version: &str) {

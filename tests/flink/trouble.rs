@@ -6,7 +6,7 @@ use super::on_each_flink;
 use super::support::flink::{Cluster, START, STOP};
 use super::support::{eventually, http};
 
-on_each_flink!(a_signal_at_any_moment_ends_in_order, a_task_manager_dies_during_the_stop);
+on_each_flink!(on 1.20: a_task_manager_dies_during_the_stop; on 2.3: a_signal_at_any_moment_ends_in_order);
 
 fn a_signal_at_any_moment_ends_in_order(version: &str) {
     let mut cluster = Cluster::with(
