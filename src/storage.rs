@@ -27,7 +27,7 @@ pub use error::Error;
 pub use look::{look, newest_checkpoint, newest_savepoint};
 pub use options::Options;
 use place::Store;
-pub use place::{Created, Place};
+pub use place::{Created, Listed, Place};
 pub use points::{cluster_folder, epoch_folder, job_folders, list};
 pub use pull::{Pieces, pull};
 use scheme::{Bucket, Location};
@@ -38,13 +38,15 @@ pub fn is_below_a_bucket(url: &str) -> bool {
     scheme::locate(url).is_some_and(|location| location.bucket != Bucket::Files && !location.path.is_empty())
 }
 
+type Connections = HashMap<(Options, Bucket), Arc<Store>>;
+
 /// The stores that URLs lead to.
 #[derive(Debug, Clone, Default)]
 pub struct Storage {
     options: Options,
     environment: Environment,
     /// Connections, and tokens that were got for them, are worth keeping.
-    open: Arc<Mutex<HashMap<Bucket, Arc<Store>>>>,
+    open: Arc<Mutex<Connections>>,
 }
 
 impl Storage {
@@ -74,11 +76,7 @@ impl Storage {
     /// The same stores, reached as Flink's own configuration says where savepointd's says nothing.
     #[must_use]
     pub fn or_of(&self, setup: &Setup) -> Self {
-        let options = self.options.or_of(setup);
-        if options == self.options {
-            return self.clone();
-        }
-        Self { options, environment: self.environment.clone(), open: Arc::default() }
+        Self { options: self.options.or_of(setup), ..self.clone() }
     }
 
     /// The place that a URL names.
@@ -95,13 +93,15 @@ impl Storage {
 
     fn store(&self, bucket: Bucket, url: &str) -> Result<Arc<Store>, Error> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = open.get(&bucket) {
+        let key = (self.options.clone(), bucket);
+        if let Some(store) = open.get(&key) {
             return Ok(Arc::clone(store));
         }
-        let client = client::open(&bucket, &self.options, &self.environment, url)?;
-        let store =
-            Arc::new(Store::new(client, bucket != Bucket::Files, client::credentials(&bucket, &self.environment)));
-        open.insert(bucket, Arc::clone(&store));
+        let bucket = &key.1;
+        let client = client::open(bucket, &self.options, &self.environment, url)?;
+        let credentials = client::credentials(bucket, &self.environment);
+        let store = Arc::new(Store::new(client, *bucket != Bucket::Files, credentials));
+        open.insert(key, Arc::clone(&store));
         Ok(store)
     }
 }

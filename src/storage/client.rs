@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::MicrosoftAzureBuilder;
-use object_store::client::HttpConnector;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::{BackoffConfig, ObjectStore, RetryConfig};
@@ -29,7 +28,8 @@ pub(super) fn open(
         Bucket::Files => Arc::new(LocalFileSystem::new().with_fsync(true)),
         Bucket::S3 { name, dialect } => {
             let builder = s3(name, *dialect, options, environment, url)?;
-            Arc::new(with_connector_s3(builder, connector()?, options).build().map_err(unusable)?)
+            let builder = builder.with_http_connector(connector()?).with_retry(retry(options));
+            Arc::new(builder.build().map_err(unusable)?)
         }
         Bucket::Google { name } => {
             let builder = google(name, environment).with_http_connector(connector()?).with_retry(retry(options));
@@ -41,10 +41,6 @@ pub(super) fn open(
             Arc::new(builder.build().map_err(unusable)?)
         }
     })
-}
-
-fn with_connector_s3(builder: AmazonS3Builder, connector: impl HttpConnector, options: &Options) -> AmazonS3Builder {
-    builder.with_http_connector(connector).with_retry(retry(options))
 }
 
 /// A few times and soon: whoever asks has a deadline, and asks again.

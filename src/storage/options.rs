@@ -11,7 +11,7 @@ use crate::flink::setup::Setup;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How stores are reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
     /// The endpoint of what speaks S3; none is AWS's own.

@@ -49,8 +49,16 @@ pub enum Created {
     Exists,
 }
 
-/// A file below a place: its path from there, its size, and when it was last changed.
-type Listed = (String, u64, Option<Timestamp>);
+/// A file below a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its path from there.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was last changed.
+    pub changed: Option<Timestamp>,
+}
 
 impl Place {
     pub(super) fn new(store: Arc<Store>, path: Path, url: String) -> Self {
@@ -104,14 +112,16 @@ impl Place {
         Ok(())
     }
 
-    /// Every file below, however deep: its path relative to this place, and its size. Nothing, if the place does not exist.
-    pub fn list(&self) -> BoxStream<'static, Result<(String, u64), Error>> {
+    /// Every file below, however deep. Nothing, if the place does not exist.
+    pub fn list(&self) -> BoxStream<'static, Result<Listed, Error>> {
         let this = self.clone();
         let objects = self.store.client.list(Some(&self.path));
         let listed = objects.map(move |object| {
-            let ObjectMeta { location, size, .. } = object.map_err(|source| this.listing_error(source))?;
-            let below = location.as_ref().strip_prefix(this.path.as_ref()).unwrap_or_else(|| location.as_ref());
-            Ok((below.trim_start_matches('/').to_owned(), size))
+            let object = object.map_err(|source| this.listing_error(source))?;
+            let location = object.location.as_ref();
+            let below = location.strip_prefix(this.path.as_ref()).unwrap_or(location);
+            let name = below.trim_start_matches('/').to_owned();
+            Ok(Listed { name, bytes: object.size, changed: changed(&object) })
         });
         listed.boxed()
     }
@@ -122,7 +132,7 @@ impl Place {
     /// If that can't be known.
     pub async fn stat(&self) -> Result<Option<(u64, Option<Timestamp>)>, Error> {
         match self.store.client.head(&self.path).await {
-            Ok(head) => Ok(Some((head.size, Timestamp::from_second(head.last_modified.timestamp()).ok()))),
+            Ok(head) => Ok(Some((head.size, changed(&head)))),
             Err(source) if missing(&source) => self.prove_missing().await.map(|()| None),
             Err(source) => Err(self.error(source)),
         }
@@ -184,22 +194,12 @@ impl Place {
         }
     }
 
-    /// As [`Place::list`], with the time of each file's last change.
-    pub(super) fn list_with_times(&self) -> BoxStream<'static, Result<Listed, Error>> {
-        let this = self.clone();
-        let objects = self.store.client.list(Some(&self.path));
-        let listed = objects.map(move |object| {
-            let ObjectMeta { location, size, last_modified, .. } =
-                object.map_err(|source| this.listing_error(source))?;
-            let below = location.as_ref().strip_prefix(this.path.as_ref()).unwrap_or_else(|| location.as_ref());
-            let changed = Timestamp::from_second(last_modified.timestamp()).ok();
-            Ok((below.trim_start_matches('/').to_owned(), size, changed))
-        });
-        listed.boxed()
-    }
-
     /// The path of the directory on this machine, if the store knows directories.
     pub(super) fn directory(&self) -> Option<std::path::PathBuf> {
         (!self.store.flat).then(|| format!("/{}", self.path).into())
     }
+}
+
+fn changed(object: &ObjectMeta) -> Option<Timestamp> {
+    Timestamp::from_second(object.last_modified.timestamp()).ok()
 }

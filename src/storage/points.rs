@@ -49,7 +49,7 @@ pub async fn list(
                 add(found);
             }
         }
-        let ours = |job_id: JobId| adopt || job_id.epoch_of(cluster).is_some() || known_jobs.contains(&job_id);
+        let ours = |job_id: JobId| adopt || is_ours(job_id, cluster, known_jobs);
         for found in checkpoints(&storage.place(&one.checkpoint)?, ours).await? {
             add(found);
         }
@@ -89,10 +89,13 @@ pub async fn job_folders(
     let names = directory.children().await?.0.into_iter();
     let folders = names.filter_map(|name| {
         let job_id: JobId = name.parse().ok()?;
-        let ours = job_id.epoch_of(cluster).is_some() || known_jobs.contains(&job_id);
-        ours.then(|| JobFolder { path: directory.join(&name).url().to_owned(), job_id })
+        is_ours(job_id, cluster, known_jobs).then(|| JobFolder { path: directory.join(&name).url().to_owned(), job_id })
     });
     Ok(folders.collect())
+}
+
+fn is_ours(job_id: JobId, cluster: &str, known_jobs: &[JobId]) -> bool {
+    job_id.epoch_of(cluster).is_some() || known_jobs.contains(&job_id)
 }
 
 /// `<savepoint directory>/<cluster>/<epoch>/savepoint-…`

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::{Error, Place};
+use super::{Error, Listed, Place};
 use crate::protocol::retention::Measured;
 
 /// So many files are deleted at once.
@@ -16,11 +16,11 @@ impl Place {
     /// # Errors
     /// If that can't be read.
     pub async fn measure(&self) -> Result<Measured, Error> {
-        let add = |sum: Measured, (_, bytes, changed)| async move {
-            let changed = sum.changed.max(changed);
-            Ok(Measured { bytes: sum.bytes + bytes, changed, files: sum.files + 1 })
+        let add = |sum: Measured, file: Listed| async move {
+            let changed = sum.changed.max(file.changed);
+            Ok(Measured { bytes: sum.bytes + file.bytes, changed, files: sum.files + 1 })
         };
-        self.list_with_times().try_fold(Measured::default(), add).await
+        self.list().try_fold(Measured::default(), add).await
     }
 
     /// Deletes everything below, each `_metadata` before any other file: what is interrupted leaves no point that looks whole.
@@ -28,7 +28,7 @@ impl Place {
     /// # Errors
     /// If something may still be there.
     pub async fn delete_all(&self) -> Result<(), Error> {
-        let names: Vec<String> = self.list().map_ok(|(name, _)| name).try_collect().await?;
+        let names: Vec<String> = self.list().map_ok(|file| file.name).try_collect().await?;
         let (points, rest): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| is_metadata(name));
         for names in [points, rest] {
             let places = names.into_iter().map(|name| self.below(&name));

@@ -19,7 +19,7 @@ use requests::{PAGE, goes_on, lists};
 use wanted::{Files, Length, Wanted};
 
 use super::pull::pull;
-use super::{Error, Place, Storage};
+use super::{Error, Listed, Place, Storage};
 use crate::flink::metadata::{self, HEAD, Head, Metadata, ReadError};
 use crate::report;
 
@@ -219,7 +219,7 @@ async fn list(
     let mut seen = 0_usize;
     count_request(progress);
     loop {
-        let (name, size) = match listing.next().await {
+        let Listed { name, bytes, .. } = match listing.next().await {
             Some(Ok(object)) => object,
             None => break,
             Some(Err(error)) if error.passes() => return Err(error),
@@ -227,7 +227,7 @@ async fn list(
             Some(Err(_)) => return Ok((url, files)),
         };
         if let Some(length) = files.remove(name.as_str()) {
-            progress.borrow_mut().saw(|| format!("{url}/{name}"), length, Some(size));
+            progress.borrow_mut().saw(|| format!("{url}/{name}"), length, Some(bytes));
         }
         seen += 1;
         if seen.is_multiple_of(PAGE) {
