@@ -10,12 +10,12 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-
 use crate::protocol::choose::Policy;
 use crate::protocol::entry::{Entry, Fact};
 use crate::protocol::history::History;
 use crate::protocol::retention::{Line, Terms, Verdict, What};
 use crate::protocol::start::Trouble;
+use crate::record::marker::Marker;
 use crate::record::{self, Append, Record};
 use crate::report;
 use crate::start::plan;
@@ -32,6 +32,8 @@ const AT_ONCE: usize = 16;
 pub struct Hands {
     /// The record.
     pub record: Record,
+    /// The marker, as far as it was read, if it is known.
+    pub marker: Option<Marker>,
     /// The stores that the directories lie in.
     pub storage: Storage,
     /// The cluster's id.
@@ -139,6 +141,7 @@ impl Hands {
     pub fn of(config: &Config, cluster: &str, record: &Record, storage: &Storage) -> Self {
         Self {
             record: record.clone(),
+            marker: None,
             storage: storage.clone(),
             cluster: cluster.to_owned(),
             policy: plan::policy(config),

@@ -11,7 +11,6 @@ use crate::kubernetes::{self, Kubernetes};
 use crate::protocol::Step;
 use crate::protocol::entry::{Entry, Fact, PodRef};
 use crate::protocol::history::History;
-use crate::protocol::id::JobId;
 use crate::protocol::start::{Appended, Effect, Event, Liveness, Loaded, Start, Trouble, Verdict};
 use crate::protocol::stop::Search;
 use crate::record::marker::Marker;
@@ -113,7 +112,7 @@ impl Hands {
                 Event::Appended(self.append(known, late).await)
             }
             Effect::List { directories, recorded, adopt } => {
-                let jobs = known_jobs(known);
+                let jobs = History::read(known.marker.iter().chain(&known.snapshot.entries)).jobs();
                 let found = storage::list(&self.storage, directories, recorded, &self.cluster, *adopt, &jobs).await;
                 Event::Listed(found.map_err(|error| Trouble { reason: report::chain(&error), passes: error.passes() }))
             }
@@ -177,11 +176,4 @@ pub async fn nudge(pod: &PodRef) {
     if !matches!(tokio::time::timeout(PATIENCE, http::get(address, "/api/v1/look")).await, Ok(Ok(_))) {
         tracing::debug!(address, "the other agent has not answered; it looks by itself too");
     }
-}
-
-fn known_jobs(known: &Known) -> Vec<JobId> {
-    let history = History::read(known.marker.iter().chain(&known.snapshot.entries));
-    let claimed = history.epochs.values().filter_map(|epoch| epoch.claim.as_ref()?.job_id);
-    let seen = history.epochs.values().filter_map(|epoch| epoch.ran);
-    claimed.chain(seen).collect()
 }

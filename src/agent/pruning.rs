@@ -30,6 +30,7 @@ impl Agent {
         let Ok(cluster) = self.cluster().await else { return };
         let storage = self.storage.or_of(&session.setup);
         let hands = Hands::of(&self.config, cluster, &self.record, &storage);
+        let hands = Hands { marker: Some(session.marker.clone()), ..hands };
         let terms = prune::terms(&self.config, prune::MIN_AGE);
         match prune::prune(&hands, &Order { terms, dry_run: false, epoch: Some(session.epoch()) }).await {
             Ok(pruned) => self.tell_of(&pruned),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Attempt, Based, Claim, End, Entry, Fact, PodRef, RestoreFailed, Saved};
+use super::entry::{Attempt, Based, Claim, Directories, End, Entry, Fact, PodRef, RestoreFailed, Saved};
 use super::id::{Id, JobId};
 use super::outcome::StopOutcome;
 use super::point::{Kind, PointRef, same};
@@ -222,6 +222,25 @@ impl History {
         self.epochs.get(&epoch).is_some_and(|epoch| epoch.voided.is_some())
     }
 
+    /// Where the points of any epoch may lie, the newest epoch's directories first.
+    #[must_use]
+    pub fn directories(&self) -> Vec<Directories> {
+        let mut all: Vec<Directories> = Vec::new();
+        for claim in self.epochs.values().rev().filter_map(|epoch| epoch.claim.as_ref()) {
+            if !all.contains(&claim.directories) {
+                all.push(claim.directories.clone());
+            }
+        }
+        all
+    }
+
+    /// The ids of the jobs that any epoch was to run, or was seen to run.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<JobId> {
+        let claimed = self.epochs.values().filter_map(|epoch| epoch.claim.as_ref()?.job_id);
+        claimed.chain(self.epochs.values().filter_map(|epoch| epoch.ran)).collect()
+    }
+
     /// The highest epoch number that anything tells of.
     #[must_use]
     pub fn highest_epoch(&self) -> u64 {
@@ -354,7 +373,7 @@ mod tests {
     fn an_epoch_that_was_only_claimed_ran_no_job() {
         let job_id = JobId::from_bytes([5; 16]);
         let claim = |n, epoch| {
-            let directories = crate::protocol::entry::Directories::default();
+            let directories = Directories::default();
             let holder = crate::protocol::entry::Holder {
                 incarnation: Id::from_bytes([n; 16]),
                 host: "pod".into(),

@@ -3,6 +3,8 @@
 //! Every way out but one leads to a reason in words: Flink starts only after the epoch is claimed, the choice was made
 //! from what record, markers and storage say, the point was looked at, and the base is durable in record and marker.
 
+mod holding;
+mod loading;
 mod messages;
 
 use std::collections::BTreeMap;
@@ -172,17 +174,11 @@ impl Start {
                 | State::Salvage { .. }
                 | State::Base { .. }
                 | State::Ask { .. },
-                Event::Appended(Appended::Conflict),
-            ) => self.again(),
-            (
-                State::Rebuild
-                | State::Copy(_)
-                | State::Claim
-                | State::Salvage { .. }
-                | State::Base { .. }
-                | State::Ask { .. },
-                Event::Appended(Appended::Failed(trouble)),
-            ) => self.trouble(trouble),
+                Event::Appended(not_done @ (Appended::Conflict | Appended::Failed(_))),
+            ) => match not_done {
+                Appended::Failed(trouble) => self.trouble(trouble),
+                Appended::Conflict | Appended::Done => self.again(),
+            },
             (State::Rebuild | State::Copy(_), Event::Appended(Appended::Done)) => self.state = State::Load,
             (State::Claim, Event::Appended(Appended::Done)) => {
                 self.new_record = false;
@@ -198,174 +194,6 @@ impl Start {
             (State::Mark(go), Event::Marked(Ok(()))) => self.done(Verdict::Go(go)),
             _ => {}
         }
-    }
-
-    fn loaded(&mut self, loaded: Loaded) {
-        let Loaded { record, marker } = loaded;
-        if let Some(refusal) = self.ownership(record.as_deref(), marker.as_deref()) {
-            return self.refuse(refusal);
-        }
-        // A record whose first entry is not there was deleted under a running agent, which wrote on.
-        let begins = record.as_deref().is_some_and(|entries| History::read(entries).record_id.is_some());
-        if !begins && marker.is_some() && !self.plan.only_plan {
-            self.state = State::Rebuild;
-            return self.count_try();
-        }
-        let written_by_agents = record.iter().flatten().any(|entry| entry.epoch > 0);
-        if !begins && written_by_agents && marker.is_none() {
-            return self.refuse(
-                "the record's first entries are missing, and there is no marker to rebuild them from. Bring the record back \
-                 from a backup, or move it away if its loss is understood"
-                    .to_owned(),
-            );
-        }
-        let late = late(record.as_deref().unwrap_or_default(), marker.as_deref().unwrap_or_default());
-        if begins && !late.is_empty() && !self.plan.only_plan {
-            self.state = State::Copy(late);
-            return self.count_try();
-        }
-        self.new_record = !begins;
-        let entries = marker.iter().flatten().chain(record.iter().flatten());
-        self.history = History::read(entries);
-        if self.plan.only_plan {
-            self.epoch = self.history.highest_epoch() + 1;
-            self.state = State::List;
-            return;
-        }
-        if self.plan.running && self.history.newest_claim().is_none() {
-            let reason = "the record knows nothing of the epoch that runs".to_owned();
-            return self.done(Verdict::Later { reason, holder: None });
-        }
-        let newest = self.history.newest_claim().map(|(number, claim)| (number, claim.holder.clone()));
-        if let Some((number, holder)) = newest {
-            if holder.incarnation == self.plan.holder.incarnation {
-                self.epoch = number;
-                return self.resume(number);
-            }
-            if self.plan.running {
-                let reason =
-                    format!("epoch {number} has begun meanwhile, in process {} on {}", holder.pid, holder.host);
-                return self.done(Verdict::Superseded { reason });
-            }
-            if !self.passed {
-                return self.look();
-            }
-        }
-        self.go_on_to_claim();
-    }
-
-    /// Looks who may be in the way: the pod that was promised the next epoch, then the holder of the newest one.
-    fn look(&mut self) {
-        let Some((number, claim)) = self.history.newest_claim() else { return self.pass() };
-        let (holder, own) = (claim.holder.clone(), self.plan.holder.pod.as_ref());
-        let Some(epoch) = self.history.epochs.get(&number).filter(|epoch| !epoch.taken_over) else {
-            return self.pass();
-        };
-        // A container starts again only when its former life has ended: without a final savepoint there is nothing to hand
-        // over, and the heir, who can't know that, would wait for this pod for ever.
-        if own.is_some() && own.map(|own| &own.uid) == holder.pod.as_ref().map(|pod| &pod.uid) && !epoch.is_released() {
-            return self.pass();
-        }
-        let heir = epoch.asked.clone().filter(|heir| own.is_none_or(|own| own.uid != heir.uid));
-        if let Some(heir) = heir.filter(|_| !self.no_heir) {
-            self.state = State::LookAtHeir(heir);
-            return;
-        }
-        // Of a process on this machine it is quickly known that it has ended; a pod may stay for long after it has.
-        if holder.pod.is_some() && epoch.is_released() {
-            return self.pass();
-        }
-        self.state = State::Look(holder);
-    }
-
-    /// Somebody else runs this cluster's JobManager.
-    fn held(&mut self, holder: Holder, why: &str) {
-        let Holder { pid, host, pod, .. } = holder;
-        let Some(held_by) = pod else {
-            let reason = format!(
-                "another savepointd run of this cluster is alive (process {pid} on {host}); waiting until it has ended"
-            );
-            return self.done(Verdict::Later { reason, holder: None });
-        };
-        let why = format!("another pod of this cluster is in the way: {why}");
-        let older = |own: &PodRef| held_by.created.zip(own.created).is_some_and(|(its, own)| its < own);
-        let own = self.plan.holder.pod.clone().filter(|own| self.plan.ask_to_hand_over && older(own));
-        let (Some(own), Some((number, _))) = (own, self.history.newest_claim()) else {
-            return self.done(Verdict::Later {
-                reason: format!("{why}; waiting until it has ended (`savepointd takeover` if it is lost for good)"),
-                holder: Some(held_by),
-            });
-        };
-        let asked = self.history.epochs.get(&number).and_then(|epoch| epoch.asked.as_ref());
-        self.state = if asked.is_some_and(|asked| asked.uid == own.uid) {
-            State::Nudge { holder: held_by, why }
-        } else {
-            State::Ask { number, holder: held_by, by: own, why }
-        };
-    }
-
-    fn pass(&mut self) {
-        self.passed = true;
-        self.go_on_to_claim();
-    }
-
-    fn go_on_to_claim(&mut self) {
-        self.epoch = self.epoch.max(self.history.highest_epoch() + 1);
-        self.state = State::Claim;
-    }
-
-    /// The same process asks again: after a conflict, or because the agent died and lives again.
-    fn resume(&mut self, number: u64) {
-        let epoch = self.history.epochs.get(&number);
-        let voided = epoch.and_then(|epoch| epoch.voided.clone());
-        if let Some(reason) = voided {
-            let reason = format!("epoch {number} is void: {reason}");
-            return if self.plan.running { self.done(Verdict::Superseded { reason }) } else { self.refuse(reason) };
-        }
-        match epoch.and_then(|epoch| epoch.based.clone()) {
-            None => self.state = State::List,
-            Some(based) => {
-                self.state = State::Mark(Go {
-                    epoch: number,
-                    job_id: epoch.and_then(|epoch| epoch.claim.as_ref()?.job_id),
-                    base: based.base,
-                    reason: based.reason,
-                    candidates: Vec::new(),
-                    resumed: true,
-                });
-            }
-        }
-    }
-
-    /// Says why record and marker can't both be this cluster's.
-    fn ownership(&self, record: Option<&[Entry]>, marker: Option<&[Entry]>) -> Option<String> {
-        let cluster = &self.plan.cluster;
-        let of = |entries: Option<&[Entry]>| entries.map(History::read);
-        // A record that has lost its first entry names nobody; the marker does.
-        let record = of(record).filter(|record| record.record_id.is_some());
-        let marker = of(marker);
-        let names = |history: &History| (history.cluster.clone(), history.record_id);
-        if let Some((Some(other), _)) = record.as_ref().map(names).filter(|(name, _)| name.as_ref() != Some(cluster)) {
-            return Some(format!(
-                "the record belongs to cluster {other:?}, not to {cluster:?}: give each cluster its own record, or set \
-                 cluster.id = {other:?} if it is the same one"
-            ));
-        }
-        let (name, id) = names(marker.as_ref()?);
-        if name.as_ref() != Some(cluster) {
-            return Some(format!(
-                "the savepoint folder of {cluster:?} carries the marker of another cluster, {:?}: give this one another \
-                 cluster.id or savepoint.directory",
-                name.unwrap_or_default()
-            ));
-        }
-        let record_id = record.as_ref().map(names)?.1;
-        (record_id != id).then(|| {
-            format!(
-                "the savepoint folder of {cluster:?} carries the marker of another record of the same name: two clusters \
-                 share cluster.id and savepoint.directory. Give one of them another cluster.id"
-            )
-        })
     }
 
     fn claim(&self) -> Vec<Fact> {
@@ -387,13 +215,9 @@ impl Start {
     }
 
     fn list(&self) -> Effect {
-        let earlier = self.history.epochs.values().filter_map(|epoch| Some(&epoch.claim.as_ref()?.directories));
-        let mut directories = vec![self.plan.directories.clone()];
-        for one in earlier {
-            if !directories.contains(one) {
-                directories.push(one.clone());
-            }
-        }
+        let own = &self.plan.directories;
+        let earlier = self.history.directories().into_iter().filter(|one| one != own);
+        let directories = std::iter::once(own.clone()).chain(earlier).collect();
         let latest = self.history.newest_based(self.epoch);
         let recorded =
             latest.iter().flat_map(|(_, epoch, _)| epoch.saved.iter().map(|saved| saved.point.clone())).collect();
@@ -550,17 +374,6 @@ impl Start {
     fn done(&mut self, verdict: Verdict) {
         self.state = State::Done(verdict);
     }
-}
-
-/// What the marker says of the newest epoch's end and the record does not.
-fn late(record: &[Entry], marker: &[Entry]) -> Vec<Entry> {
-    let history = History::read(record);
-    let Some((newest, _)) = history.newest_claim() else { return Vec::new() };
-    let of_its_end = |entry: &&Entry| {
-        entry.epoch == newest && matches!(entry.fact, Fact::Saved(_) | Fact::Stopped { .. } | Fact::Ended(_))
-    };
-    let missing = |entry: &&Entry| !record.iter().any(|known| known.write_id == entry.write_id);
-    marker.iter().filter(of_its_end).filter(missing).cloned().collect()
 }
 
 fn base_of(choice: &Choice) -> Option<PointRef> {

@@ -7,9 +7,7 @@ use jiff::Timestamp;
 use super::{Hands, Order};
 use crate::flink::metadata::ReadError;
 use crate::protocol::choose::{Decision, Situation, choose};
-use crate::protocol::entry::Directories;
 use crate::protocol::history::History;
-use crate::protocol::id::JobId;
 use crate::protocol::point::same;
 use crate::protocol::retention::{Inventory, Line, Reading, findings};
 use crate::protocol::start::Trouble;
@@ -37,8 +35,7 @@ fn never(reason: String) -> Trouble {
 /// Finds out what may go; none if storage changed under its eyes.
 pub(super) async fn survey(hands: &Hands, order: &Order, again: bool) -> Result<Option<Survey>, Trouble> {
     let (snapshot, history) = read(hands, order, again).await?;
-    let directories = directories(&history);
-    let jobs = jobs(&history);
+    let (directories, jobs) = (history.directories(), history.jobs());
     let recorded: Vec<_> = history.saved().map(|(_, saved)| saved.point.clone()).collect();
     let (storage, cluster) = (&hands.storage, &hands.cluster);
     let found = storage::list(storage, &directories, &recorded, cluster, false, &jobs).await;
@@ -113,24 +110,11 @@ async fn read(hands: &Hands, order: &Order, again: bool) -> Result<(Snapshot, Hi
         }
     }
     let folder = storage::cluster_folder(&hands.storage, &claim.directories, &hands.cluster);
-    let marker = Marker::of(&folder.map_err(|error| trouble(&error))?).load().await.map_err(of_record)?;
+    let folder = folder.map_err(|error| trouble(&error))?;
+    let marker = hands.marker.clone().filter(|marker| marker.is_in(&folder)).unwrap_or_else(|| Marker::of(&folder));
+    let marker = marker.load().await.map_err(of_record)?;
     let history = History::read(marker.iter().flatten().chain(&snapshot.entries));
     Ok((snapshot, history))
-}
-
-fn directories(history: &History) -> Vec<Directories> {
-    let mut all: Vec<Directories> = Vec::new();
-    for claim in history.epochs.values().rev().filter_map(|epoch| epoch.claim.as_ref()) {
-        if !all.contains(&claim.directories) {
-            all.push(claim.directories.clone());
-        }
-    }
-    all
-}
-
-fn jobs(history: &History) -> Vec<JobId> {
-    let claimed = history.epochs.values().filter_map(|epoch| epoch.claim.as_ref()?.job_id);
-    claimed.chain(history.epochs.values().filter_map(|epoch| epoch.ran)).collect()
 }
 
 /// Verifies what the next start would restore, as that start would: nothing older goes before the newest is proven whole.

@@ -53,10 +53,7 @@ fn what_must_stay(entries: &[Entry], history: &History, epochs: usize) -> Vec<bo
         .chain(history.request.as_ref().and_then(|request| request.pin.as_deref()))
         .collect();
     // How often in a row a point could not be restored is counted over all of these.
-    let confirmed = history.epochs.iter().rev().find(|(_, epoch)| epoch.confirmed).map_or(0, |(number, _)| *number);
-    let failed = |epoch: u64| {
-        epoch > confirmed && history.epochs.get(&epoch).is_some_and(|epoch| epoch.restore_failed.is_some())
-    };
+    let failed: BTreeSet<u64> = history.restore_failures().map(|(epoch, _)| epoch).collect();
     // As recent as the oldest of them: after so many epochs nothing is left of what was given up before.
     let begin = entries.iter().position(|entry| newest.contains(&entry.epoch)).unwrap_or(0);
     let must_stay = |index: usize, entry: &Entry| match &entry.fact {
@@ -67,7 +64,7 @@ fn what_must_stay(entries: &[Entry], history: &History, epochs: usize) -> Vec<bo
         Fact::Pinned { .. } | Fact::FreshAllowed | Fact::Unpinned => {
             history.request.as_ref().is_some_and(|request| request.id == entry.write_id)
         }
-        Fact::RestoreFailed(_) | Fact::Based(_) if failed(entry.epoch) => true,
+        Fact::RestoreFailed(_) | Fact::Based(_) if failed.contains(&entry.epoch) => true,
         _ => newest.contains(&entry.epoch),
     };
     entries.iter().enumerate().map(|(index, entry)| must_stay(index, entry)).collect()
