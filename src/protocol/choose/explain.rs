@@ -1,7 +1,7 @@
 //! Why each point is the one, or is not: for people, who have to agree or to say otherwise.
 
 use super::super::point::{PointRef, same};
-use super::points::{Points, Step, failed};
+use super::points::{Points, failed, newest_line};
 use super::{Candidate, Choice, Decision, Situation};
 
 /// Every point that was looked at, newest first.
@@ -11,15 +11,7 @@ pub(super) fn explain(points: &Points, situation: &Situation, choice: &Choice) -
         Decision::Fresh | Decision::Hold | Decision::Refuse => None,
     };
     let latest = situation.history.newest_based(situation.epoch).map(|(number, ..)| number);
-    let line: Vec<PointRef> = latest
-        .map(|number| points.line(situation, number))
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|step| match step {
-            Step::Point(point) => Some(point),
-            Step::Beginning => None,
-        })
-        .collect();
+    let line = newest_line(points, situation);
     let view = View { points, situation, choice, line: &line, latest };
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut add = |point: PointRef, reason: &dyn Fn(&PointRef) -> String| {

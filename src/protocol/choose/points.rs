@@ -209,13 +209,23 @@ pub struct Standing {
     pub in_line: bool,
 }
 
+/// The points of the line that the next start goes on, newest first.
+pub(super) fn newest_line(points: &Points, situation: &Situation) -> Vec<PointRef> {
+    let Some((number, ..)) = situation.history.newest_based(situation.epoch) else { return Vec::new() };
+    let steps = points.line(situation, number).into_iter();
+    let points = steps.map_while(|step| match step {
+        Step::Point(point) => Some(point),
+        Step::Beginning => None,
+    });
+    points.collect()
+}
+
 /// Every point whose epoch is known and that nothing speaks against, newest first.
 #[must_use]
 pub fn standing(situation: &Situation) -> Vec<Standing> {
     let points = Points::of(situation);
-    let latest = situation.history.newest_based(situation.epoch).map(|(number, ..)| number);
-    let line = latest.map(|number| points.line(situation, number)).unwrap_or_default();
-    let in_line = |path: &str| line.iter().any(|step| matches!(step, Step::Point(point) if point.path == path));
+    let line = newest_line(&points, situation);
+    let in_line = |path: &str| line.iter().any(|point| point.path == path);
     let standing = points.all.iter().filter(|known| known.point.epoch.is_some());
     let standing = standing.filter(|known| points.trouble(situation, &known.point.path).is_none());
     standing
@@ -232,12 +242,7 @@ pub fn standing(situation: &Situation) -> Vec<Standing> {
 #[must_use]
 pub fn passed_over(situation: &Situation) -> Vec<String> {
     let points = Points::of(situation);
-    let latest = situation.history.newest_based(situation.epoch).map(|(number, ..)| number);
-    let line = latest.map(|number| points.line(situation, number)).unwrap_or_default();
-    let paths = line.into_iter().map_while(|step| match step {
-        Step::Point(point) => Some(point.path),
-        Step::Beginning => None,
-    });
+    let paths = newest_line(&points, situation).into_iter().map(|point| point.path);
     let unusable = |path: &String| points.trouble(situation, path).is_some() || failed(situation, path).is_some();
     paths.take_while(unusable).filter(|path| !situation.history.is_pruned(path)).collect()
 }
