@@ -1,5 +1,5 @@
-//! What people ask: history, plan, pin, unpin, fresh. Answered by the agent over its control socket, or, where no agent
-//! runs, by the verb itself on the record.
+//! What people ask: history, plan, pin, unpin, fresh, takeover, prune, doctor. Answered by the agent over its control socket, or,
+//! where no agent runs, by the verb itself on the record.
 
 use std::time::Duration;
 
@@ -203,17 +203,9 @@ pub async fn answer(
         Request::Takeover => take_over(record).await,
         Request::Doctor { setup } => examine(record, storage, config, kubernetes, setup.as_deref()).await,
         Request::Prune { dry_run, checkpoints, min_age_ms, keep } => {
-            let cluster = cluster::id(config, kubernetes).await;
-            match cluster.map_err(|error| refused(report::chain(&error), error.passes())) {
-                Ok(cluster) => {
-                    let hands = prune::Hands::of(config, &cluster, record, storage);
-                    let mut terms = prune::terms(config, Duration::from_millis(min_age_ms));
-                    (terms.checkpoints, terms.keep) = (checkpoints, keep.unwrap_or(terms.keep));
-                    let pruned = prune::prune(&hands, &Order { terms, dry_run, epoch: None }).await;
-                    pruned.map(Answer::Pruned).map_err(|trouble| refused(trouble.reason, trouble.passes))
-                }
-                Err(refusal) => Err(refusal),
-            }
+            let mut terms = prune::terms(config, Duration::from_millis(min_age_ms));
+            (terms.checkpoints, terms.keep) = (checkpoints, keep.unwrap_or(terms.keep));
+            prune(record, storage, config, kubernetes, &Order { terms, dry_run, epoch: None }).await
         }
     };
     result.unwrap_or_else(|refusal| refusal)
@@ -325,8 +317,7 @@ async fn plan(
     kubernetes: Option<&Kubernetes>,
     setup: Option<&Setup>,
 ) -> Result<Answer, Answer> {
-    let cluster = cluster::id(config, kubernetes).await;
-    let cluster = &cluster.map_err(|error| refused(report::chain(&error), error.passes()))?;
+    let cluster = &cluster(config, kubernetes).await?;
     let history = read(record).await?;
     let directories = match (setup, history.newest_claim()) {
         (None, Some((_, claim))) => claim.directories.clone(),
@@ -380,8 +371,7 @@ async fn examine(
     kubernetes: Option<&Kubernetes>,
     setup: Option<&Setup>,
 ) -> Result<Answer, Answer> {
-    let cluster = cluster::id(config, kubernetes).await;
-    let cluster = &cluster.map_err(|error| refused(report::chain(&error), error.passes()))?;
+    let cluster = &cluster(config, kubernetes).await?;
     // Those that a start has used, else those that the next one will; a record that can't be read is a finding by itself.
     let known = if let Some(setup) = setup {
         Some(plan::directories(config, setup).map_err(|reason| refused(reason, false))?)
@@ -394,6 +384,22 @@ async fn examine(
     let storage = setup.map_or_else(|| storage.clone(), |setup| storage.or_of(setup));
     let subject = Subject { config, record, storage: &storage, cluster, directories: known.as_ref() };
     Ok(Answer::Findings(doctor::examine(&subject).await))
+}
+
+async fn prune(
+    record: &Record,
+    storage: &Storage,
+    config: &Config,
+    kubernetes: Option<&Kubernetes>,
+    order: &Order,
+) -> Result<Answer, Answer> {
+    let hands = prune::Hands::of(config, &cluster(config, kubernetes).await?, record, storage);
+    let pruned = prune::prune(&hands, order).await;
+    pruned.map(Answer::Pruned).map_err(|trouble| refused(trouble.reason, trouble.passes))
+}
+
+async fn cluster(config: &Config, kubernetes: Option<&Kubernetes>) -> Result<String, Answer> {
+    cluster::id(config, kubernetes).await.map_err(|error| refused(report::chain(&error), error.passes()))
 }
 
 fn marker(storage: &Storage, directories: &Directories, cluster: &str) -> Result<Marker, Answer> {

@@ -22,13 +22,15 @@ async fn route(agent: &Agent, request: Request<Incoming>) -> Result<Response<Bod
     Ok(match (request.method().as_str(), request.uri().path()) {
         ("POST", "/v1/ask") => {
             let mut asked: people::Request = http::read(request).await?;
-            if let people::Request::Plan { setup: setup @ None } | people::Request::Doctor { setup: setup @ None } =
-                &mut asked
-            {
-                *setup = agent.session.borrow().as_ref().map(|session| Box::new(session.setup.clone()));
+            let mut storage = agent.storage.clone();
+            if let Some(session) = agent.session.borrow().as_ref() {
+                storage = storage.or_of(&session.setup);
+                if let people::Request::Plan { setup: setup @ None } | people::Request::Doctor { setup: setup @ None } =
+                    &mut asked
+                {
+                    *setup = Some(Box::new(session.setup.clone()));
+                }
             }
-            let setup = agent.session.borrow().as_ref().map(|session| session.setup.clone());
-            let storage = setup.map_or_else(|| agent.storage.clone(), |setup| agent.storage.or_of(&setup));
             let kubernetes = agent.kubernetes.as_ref();
             let prunes = matches!(asked, people::Request::Prune { dry_run: false, .. });
             let answering = people::answer(asked, &agent.record, &storage, &agent.config, kubernetes);

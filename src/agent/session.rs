@@ -133,6 +133,11 @@ impl Session {
         }
     }
 
+    /// Whether the job runs from something else than the point, or can't be restored from it: it is being ended, and not saved.
+    pub(super) fn is_condemned(&self) -> bool {
+        self.void.get() || self.restore_failed.get()
+    }
+
     pub(super) fn is_over(&self) -> bool {
         *self.gone.borrow()
     }

@@ -40,7 +40,7 @@ impl Agent {
         let config = &self.config;
         let deadline = Deadline::after(began, grace, config.stop.reserve);
         session.deadline.send_replace(deadline);
-        if session.void.get() || session.restore_failed.get() {
+        if session.is_condemned() {
             // A job that runs from something else, or from nothing yet, is being ended already and must not be saved.
             return self.order(session.epoch(), |orders| orders.stopping = true);
         }
@@ -174,7 +174,7 @@ impl Agent {
         session.gone.send_replace(true);
         self.guards.tell(session.epoch(), Turn::Ended);
         // That an epoch is void, or that its restore failed, is still to be recorded.
-        if !session.stopping.get() && !session.void.get() && !session.restore_failed.get() {
+        if !session.stopping.get() && !session.is_condemned() {
             session.abort_tasks();
         }
     }

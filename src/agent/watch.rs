@@ -28,7 +28,6 @@ impl Agent {
     pub(super) async fn watch(&self, session: &Session) {
         let mut confirm = Confirm::of(session.go.base.clone());
         let mut restoring = Restoring::default();
-        let mut progressed = session.said.progressed;
         loop {
             let confirmed = session.confirmed.borrow().is_some();
             tokio::time::sleep(if confirmed { SELDOM } else { SOON }).await;
@@ -45,9 +44,8 @@ impl Agent {
             if !confirmed && let Some(wrong) = self.confirm(session, &job, &mut confirm).await {
                 return self.void(session, &job, &wrong).await;
             }
-            if !progressed {
-                progressed = self.note_progress(session, &job).await;
-                session.progressed.set(progressed);
+            if !session.progressed.get() {
+                session.progressed.set(self.note_progress(session, &job).await);
             }
         }
     }
@@ -183,8 +181,7 @@ impl Agent {
     }
 
     pub(super) fn release(&self, session: &Session, reason: &str, exit: Exit, kill: bool) {
-        let turn =
-            if kill || session.void.get() || session.restore_failed.get() { Turn::Condemned } else { Turn::Released };
+        let turn = if kill || session.is_condemned() { Turn::Condemned } else { Turn::Released };
         self.guards.tell(session.epoch(), turn);
         self.order(session.epoch(), |orders| {
             orders.release.get_or_insert_with(|| ReleaseOrder {
