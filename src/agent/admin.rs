@@ -86,6 +86,7 @@ impl Agent {
             "base": session.and_then(|session| session.go.base.as_ref()).map(|base| base.path.as_str()),
             "started": session.is_some_and(|session| session.started.get()),
             "confirmed": session.and_then(|session| session.confirmed.borrow().clone()),
+            "prediction": session.and_then(|session| session.prediction.borrow().clone()),
             "stopping": orders.stopping,
             "guards": self.guards.number(),
             "outcome": orders.release.as_ref().and_then(|release| release.outcome),

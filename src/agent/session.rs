@@ -11,6 +11,7 @@ use crate::api::Finish;
 use crate::flink::Flink;
 use crate::flink::setup::Setup;
 use crate::protocol::entry::Attempt;
+use crate::protocol::estimate::Prediction;
 use crate::protocol::grace::Cause;
 use crate::protocol::id::JobId;
 use crate::protocol::start::Go;
@@ -67,6 +68,8 @@ pub(super) struct Session {
     pub(super) handing_over: Cell<bool>,
     /// The newest pod whose wish to take over was tried.
     pub(super) tried: RefCell<Option<Tried>>,
+    /// What a stop that begins now is expected to take; none until Flink has told anything.
+    pub(super) prediction: RefCell<Option<Prediction>>,
     /// When the stop has to be over.
     pub(super) deadline: watch::Sender<Deadline>,
     /// Why the pod ends, once it has told.
@@ -99,6 +102,7 @@ impl Session {
             stopping: Cell::new(false),
             handing_over: Cell::new(false),
             tried: RefCell::default(),
+            prediction: RefCell::default(),
             deadline: watch::Sender::new(Deadline::after(Moment(0), Duration::ZERO, Duration::ZERO)),
             cause: RefCell::default(),
             presence: Presence::default(),
