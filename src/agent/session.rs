@@ -67,6 +67,8 @@ pub(super) struct Session {
     pub(super) handing_over: Cell<bool>,
     /// The newest pod whose wish to take over was tried.
     pub(super) tried: RefCell<Option<Tried>>,
+    /// A savepoint that the agent has asked for and whose result it has not read: a stop goes on with it.
+    pub(super) in_flight: RefCell<Option<Attempt>>,
     /// When the stop has to be over.
     pub(super) deadline: watch::Sender<Deadline>,
     /// Why the pod ends, once it has told.
@@ -99,6 +101,7 @@ impl Session {
             stopping: Cell::new(false),
             handing_over: Cell::new(false),
             tried: RefCell::default(),
+            in_flight: RefCell::default(),
             deadline: watch::Sender::new(Deadline::after(Moment(0), Duration::ZERO, Duration::ZERO)),
             cause: RefCell::default(),
             presence: Presence::default(),
