@@ -70,6 +70,8 @@ pub(super) struct Session {
     pub(super) tried: RefCell<Option<Tried>>,
     /// What a stop that begins now is expected to take; none until Flink has told anything.
     pub(super) prediction: RefCell<Option<Prediction>>,
+    /// A savepoint that the agent has asked for and whose result it has not read: a stop goes on with it.
+    pub(super) in_flight: RefCell<Option<Attempt>>,
     /// When the stop has to be over.
     pub(super) deadline: watch::Sender<Deadline>,
     /// Why the pod ends, once it has told.
@@ -103,6 +105,7 @@ impl Session {
             handing_over: Cell::new(false),
             tried: RefCell::default(),
             prediction: RefCell::default(),
+            in_flight: RefCell::default(),
             deadline: watch::Sender::new(Deadline::after(Moment(0), Duration::ZERO, Duration::ZERO)),
             cause: RefCell::default(),
             presence: Presence::default(),
