@@ -3,6 +3,7 @@
 mod error;
 pub mod metadata;
 pub mod setup;
+mod survey;
 pub mod uid;
 mod wire;
 

@@ -9,12 +9,22 @@ use super::session::Session;
 use crate::api::{Drained, Exited, Orders, ReleaseOrder};
 use crate::protocol::entry::{Attempt, Entry, Fact};
 use crate::protocol::id::TriggerId;
-use crate::protocol::stop::{Plan, RecordReply, Release, Stop};
+use crate::protocol::point::{Format, Kind};
+use crate::protocol::stop::{InFlight, Plan, RecordReply, Release, Stop};
 use crate::protocol::time::{Deadline, Moment};
 use crate::{random, record, stop};
 
 /// How soon the record is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
+
+/// People take canonical savepoints unless they say otherwise, the clock native ones.
+fn in_flight(attempt: Attempt) -> InFlight {
+    let kind = match attempt.format {
+        Format::Native => Kind::Periodic,
+        Format::Canonical => Kind::Manual,
+    };
+    InFlight { attempt, kind }
+}
 
 impl Agent {
     /// Begins a stop, or joins the one that is under way. It goes on when whoever asked hangs up.
@@ -63,6 +73,8 @@ impl Agent {
             seed: TriggerId::seed(&seed),
             ran: session.ran.get(),
             checkpoints_survive: false,
+            prediction: session.prediction.borrow().clone(),
+            in_flight: session.in_flight.take().map(in_flight),
         };
         tracing::info!(epoch = session.epoch(), ?grace, "stopping");
         self.order(session.epoch(), |orders| orders.stopping = true);
