@@ -46,7 +46,8 @@ struct Job {
     next: u64,
     restored: Option<(u64, String)>,
     completed: Option<u64>,
-    completed_at: i64,
+    /// How old that is, in milliseconds.
+    age: i64,
     /// What somebody else has it take, and since when.
     others: Option<(Others, i64)>,
     savepoint: Option<(u64, String, &'static str)>,
@@ -256,7 +257,7 @@ impl Job {
 
     fn checkpoint(&mut self, checkpoints: &Path) -> u64 {
         let number = self.take_number();
-        (self.completed, self.completed_at) = (Some(number), statistics::now());
+        (self.completed, self.age) = (Some(number), 0);
         let folder = checkpoints.join(&self.id);
         // Flink keeps one, and a retained one is complete before the former goes.
         write_point(&folder.join(format!("chk-{number}")), number);
@@ -324,7 +325,7 @@ impl Shared {
                 next: number + 1,
                 restored: restored.map(|path| (number, path.replacen("file:///", "file:/", 1))),
                 completed: None,
-                completed_at: 0,
+                age: 0,
                 others: None,
                 savepoint: None,
                 operations: BTreeMap::new(),

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::support::eventually;
 use crate::support::fake_flink::{Call, Fault, Others, Stopping};
+use crate::support::process::Process;
 use crate::world::{LONG, World, how, terminate};
 
 const NEVER: Stopping = Stopping::After(Duration::from_secs(120));
@@ -13,8 +15,20 @@ const NEVER: Stopping = Stopping::After(Duration::from_secs(120));
 /// As Flink 1.15 and 1.16 answer what they don't know.
 const NO_SUCH_REQUEST: Fault = Fault::Answer(404, "application/json", r#"{"errors":["Not found: /jobs/x/checkpoints"]}"#);
 
+/// SIGTERM, and what the stop came to.
+fn stop(process: &Process) -> Value {
+    process.signal(Signal::SIGTERM);
+    process.logged("stopped", LONG)
+}
+
+#[track_caller]
+fn assert_says(stopped: &Value, outcome: &str, words: &str) {
+    assert_eq!(stopped["outcome"], outcome, "{stopped}");
+    assert!(stopped["reason"].as_str().unwrap().contains(words), "{words:?} is not in {stopped}");
+}
+
 /// A running job whose newest checkpoint is a minute old, with 6 s for a stop of which nothing is known.
-fn with_an_old_checkpoint(world: &World) -> crate::support::process::Process {
+fn with_an_old_checkpoint(world: &World) -> Process {
     let process = world.up(&how().grace("8s", "2s"));
     world.flink.checkpoint();
     world.flink.checkpoint_is_old(Duration::from_secs(60));
@@ -25,14 +39,13 @@ fn with_an_old_checkpoint(world: &World) -> crate::support::process::Process {
 fn with_little_time_a_checkpoint_on_demand_comes_before_the_savepoint() {
     let world = World::new();
     let process = with_an_old_checkpoint(&world);
-    let path = world.stopped_with_savepoint(process);
+    let stopped = stop(&process);
+    assert_says(&stopped, "savepoint", "left, checkpoint 2 was taken on demand");
     let order: Vec<Call> = world.flink.requests().iter().map(|request| request.call).collect();
     let first = |call| order.iter().position(|one| *one == call);
     assert!(first(Call::TakeCheckpoint).is_some() && first(Call::TakeCheckpoint) < first(Call::Stop), "{order:?}");
     assert_eq!(world.flink.count(Call::TakeCheckpoint), 1);
-    let reason = world.newest()["reason"].as_str().unwrap().to_owned();
-    assert!(reason.contains("left, checkpoint 2 was taken on demand"), "{reason}");
-    world.next_restores(&path);
+    world.next_restores(stopped["point"].as_str().unwrap());
 }
 
 #[test]
@@ -53,11 +66,10 @@ fn flink_before_1_17_takes_no_checkpoint_on_demand_and_the_stop_goes_on() {
     let world = World::new();
     let process = with_an_old_checkpoint(&world);
     world.flink.fault(Call::TakeCheckpoint, &NO_SUCH_REQUEST, usize::MAX);
-    let path = world.stopped_with_savepoint(process);
+    let stopped = stop(&process);
+    assert_says(&stopped, "savepoint", "no checkpoint could be taken on demand");
     assert_eq!(world.flink.count(Call::TakeCheckpoint), 1, "a refusal is not asked for again");
-    let reason = world.newest()["reason"].as_str().unwrap().to_owned();
-    assert!(reason.contains("no checkpoint could be taken on demand"), "{reason}");
-    world.next_restores(&path);
+    world.next_restores(stopped["point"].as_str().unwrap());
 }
 
 #[test]
@@ -65,9 +77,7 @@ fn a_stop_that_somebody_else_has_begun_is_not_destroyed_by_ours() {
     let world = World::new();
     let process = world.up(&how());
     world.flink.somebody_begins(Others::Stop, &world.path("savepoints"), Duration::from_secs(2));
-    process.signal(Signal::SIGTERM);
-    let stopped = process.logged("stopped", LONG);
-    assert_eq!(stopped["outcome"], "ended", "{stopped}\n{}", process.text());
+    assert_says(&stop(&process), "ended", "stopped while the stop waited for that");
     assert_eq!(world.flink.count(Call::Stop), 0, "{}", process.text());
     let newest = world.newest();
     let path = newest["path"].as_str().unwrap_or_else(|| panic!("{newest:#}"));
@@ -87,7 +97,7 @@ fn a_stop_that_somebody_else_has_begun_and_that_fails_is_followed_by_ours() {
     assert_eq!(world.flink.count(Call::Stop), 0);
     world.flink.somebody_gives_up();
     let stopped = process.logged("stopped", LONG);
-    assert_eq!(stopped["outcome"], "savepoint", "{stopped}\n{}", process.text());
+    assert_says(&stopped, "savepoint", "");
     world.next_restores(stopped["point"].as_str().unwrap());
 }
 

@@ -27,7 +27,7 @@ impl Others {
     }
 }
 
-pub(super) fn now() -> i64 {
+fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
@@ -53,11 +53,9 @@ impl FakeFlink {
         self.shared.lively().job.as_mut().expect("no job runs").others = None;
     }
 
-    /// The newest checkpoint is as old as this.
+    /// The newest checkpoint is as old as this. Otherwise it is fresh, however busy the machine is.
     pub fn checkpoint_is_old(&self, age: Duration) {
-        let mut state = self.shared.lively();
-        let job = state.job.as_mut().expect("no job runs");
-        job.completed_at = now() - i64::try_from(age.as_millis()).unwrap();
+        self.shared.lively().job.as_mut().expect("no job runs").age = i64::try_from(age.as_millis()).unwrap();
     }
 }
 
@@ -65,9 +63,10 @@ impl Job {
     pub(super) fn statistics(&self) -> Value {
         let file = |path: &str| path.replacen("file:///", "file:/", 1);
         let completed = self.completed.map(|id| {
+            let at = now() - self.age;
             json!({
                 "id": id, "status": "COMPLETED", "is_savepoint": false, "checkpoint_type": "CHECKPOINT",
-                "trigger_timestamp": self.completed_at - TOOK, "latest_ack_timestamp": self.completed_at,
+                "trigger_timestamp": at - TOOK, "latest_ack_timestamp": at,
                 "end_to_end_duration": TOOK,
             })
         });
