@@ -11,7 +11,8 @@ use crate::api::Finish;
 use crate::flink::Flink;
 use crate::flink::setup::Setup;
 use crate::protocol::entry::Attempt;
-use crate::protocol::estimate::Prediction;
+use crate::protocol::estimate::advice::Fit;
+use crate::protocol::estimate::{Evidence, Prediction};
 use crate::protocol::grace::Cause;
 use crate::protocol::id::JobId;
 use crate::protocol::start::Go;
@@ -70,6 +71,10 @@ pub(super) struct Session {
     pub(super) tried: RefCell<Option<Tried>>,
     /// What a stop that begins now is expected to take; none until Flink has told anything.
     pub(super) prediction: RefCell<Option<Prediction>>,
+    /// What that rests on.
+    pub(super) evidence: RefCell<Evidence>,
+    /// What was last said of the grace period: how it fits, and what would be enough.
+    pub(super) advised: Cell<Option<(Fit, Duration)>>,
     /// When the stop has to be over.
     pub(super) deadline: watch::Sender<Deadline>,
     /// Why the pod ends, once it has told.
@@ -103,6 +108,8 @@ impl Session {
             handing_over: Cell::new(false),
             tried: RefCell::default(),
             prediction: RefCell::default(),
+            evidence: RefCell::default(),
+            advised: Cell::default(),
             deadline: watch::Sender::new(Deadline::after(Moment(0), Duration::ZERO, Duration::ZERO)),
             cause: RefCell::default(),
             presence: Presence::default(),
@@ -120,6 +127,11 @@ impl Session {
             self.retains.set(asked.ok().and_then(Result::ok).map(|retains| retains.unwrap_or(true)));
         }
         self.retains.get().unwrap_or(false)
+    }
+
+    /// What the prediction rests on, in words.
+    pub(super) fn basis(&self) -> Option<String> {
+        self.prediction.borrow().as_ref().map(|prediction| prediction.basis.clone())
     }
 
     pub(super) fn epoch(&self) -> u64 {
