@@ -47,6 +47,8 @@ pub struct Hands {
     pub above: Option<u64>,
     /// Points that the record knows already.
     pub known: Vec<String>,
+    /// What the savepoint is expected to take, to be kept beside what it took.
+    pub predicted: Option<Duration>,
     /// Turns true when the JobManager's process has ended.
     pub gone: watch::Receiver<bool>,
     /// When it has to be over; what is told later counts from then on.
@@ -210,6 +212,9 @@ impl Hands {
             Effect::ReadEnd(job_id) => Event::End(read_end(&self.flink, *job_id).await),
             Effect::Record(ending) => {
                 if prepared.is_empty() {
+                    if let (Some(took), Some(predicted)) = (ending.took, self.predicted) {
+                        tracing::info!(?took, ?predicted, "the savepoint took its time");
+                    }
                     *prepared = self.facts(ending).into_iter().map(|fact| record::entry(self.epoch, fact)).collect();
                 }
                 Event::Recorded(self.record(prepared).await)
@@ -249,7 +254,8 @@ impl Hands {
             format: attempt.map(|attempt| attempt.format),
             completed_at: secured.completed_at.unwrap_or_else(Timestamp::now),
             bytes: secured.bytes,
-            duration_ms: took.and_then(|took| u64::try_from(took.as_millis()).ok()),
+            duration_ms: took.and_then(millis),
+            predicted_ms: took.and(self.predicted).and_then(millis),
             doubt: secured.doubt.clone(),
             salvaged: false,
         })
@@ -275,6 +281,10 @@ impl Hands {
     }
 }
 
+fn millis(duration: Duration) -> Option<u64> {
+    u64::try_from(duration.as_millis()).ok()
+}
+
 /// The facts of a job's own end: the end itself, and the savepoint with which a person stopped it.
 #[must_use]
 pub fn end_facts(end: &End, epoch: u64) -> Vec<Fact> {
@@ -288,6 +298,7 @@ pub fn end_facts(end: &End, epoch: u64) -> Vec<Fact> {
             completed_at: Timestamp::now(),
             bytes: None,
             duration_ms: None,
+            predicted_ms: None,
             doubt: Some("not looked at".to_owned()),
             salvaged: false,
         })

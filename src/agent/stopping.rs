@@ -55,6 +55,7 @@ impl Agent {
             return self.order(session.epoch(), |orders| orders.stopping = true);
         }
         session.abort_tasks();
+        self.foresee(session);
         // Flink would answer a second stop under the first one's trigger id with the first one's failure.
         let tried = session.tried.borrow().clone();
         let seed = match tried.filter(|_| session.handing_over.get()) {
@@ -86,6 +87,7 @@ impl Agent {
             let took = agent.clock.now().since(began);
             stop::log(&release);
             agent.metrics.stopped(&release, took);
+            agent.tell_how_long_it_took().await;
             agent.event_of_stop(&session, &release, took);
             if agent.keeps_the_job(&session, &release) {
                 return;
@@ -133,6 +135,7 @@ impl Agent {
             checkpoints: session.finish.checkpoints.clone(),
             above: session.finish.above,
             known: session.said.known.clone(),
+            predicted: session.prediction.borrow().as_ref().map(|prediction| prediction.savepoint.likely),
             gone: session.gone.subscribe(),
             deadline: session.deadline.subscribe(),
         };
@@ -170,6 +173,7 @@ impl Agent {
         let task = tokio::task::spawn_local(async move { agent.watch(&watched).await });
         session.adopt(task.abort_handle());
         self.prune_later(session);
+        self.estimate_now_and_then(session);
     }
 
     pub(super) fn exited(self: &Rc<Self>, session: &Session, exited: Exited) {

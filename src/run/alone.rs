@@ -68,6 +68,7 @@ pub(super) async fn finish(
         checkpoints: finish.checkpoints,
         above: finish.above,
         known: Vec::new(),
+        predicted: None,
         gone,
         deadline,
     };

@@ -50,7 +50,7 @@ fn expected(likely: u64, at_most: u64) -> Prediction {
         at_most: Duration::from_millis(at_most * 100),
     };
     let (savepoint, checkpoint) = (takes(likely, at_most), Some(takes(2, 3)));
-    Prediction { savepoint, checkpoint, bytes: None, basis: "a test".to_owned() }
+    Prediction { savepoint, checkpoint, bytes: 0, basis: "a test".to_owned() }
 }
 
 /// In four seconds.

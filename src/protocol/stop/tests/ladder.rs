@@ -169,7 +169,7 @@ fn predictions() -> impl Strategy<Value = Prediction> {
     (takes(), proptest::option::of(takes())).prop_map(|(savepoint, checkpoint)| Prediction {
         savepoint,
         checkpoint,
-        bytes: None,
+        bytes: 0,
         basis: String::new(),
     })
 }
