@@ -45,6 +45,9 @@ impl Agent {
             return self.order(session.epoch(), |orders| orders.stopping = true);
         }
         session.abort_tasks();
+        if session.is_cleaning_up() {
+            return self.end_unchanged(session, false);
+        }
         // Flink would answer a second stop under the first one's trigger id with the first one's failure.
         let tried = session.tried.borrow().clone();
         let seed = match tried.filter(|_| session.handing_over.get()) {
@@ -63,6 +66,7 @@ impl Agent {
             seed: TriggerId::seed(&seed),
             ran: session.ran.get(),
             checkpoints_survive: false,
+            cleans_up: session.finish.high_availability.is_some(),
         };
         tracing::info!(epoch = session.epoch(), ?grace, "stopping");
         self.order(session.epoch(), |orders| orders.stopping = true);
@@ -119,6 +123,7 @@ impl Agent {
             job_id: session.job_id.clone(),
             target: session.finish.target.clone(),
             checkpoints: session.finish.checkpoints.clone(),
+            high_availability: session.finish.high_availability.clone(),
             above: session.finish.above,
             known: session.said.known.clone(),
             gone: session.gone.subscribe(),

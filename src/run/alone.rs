@@ -54,6 +54,7 @@ pub(super) async fn finish(
         ran: true,
         // Where nobody can tell, SIGKILL leaves a checkpoint in place either way.
         checkpoints_survive: retains.unwrap_or(false),
+        cleans_up: finish.high_availability.is_some(),
     };
     let hands = stop::Hands {
         flink,
@@ -63,6 +64,7 @@ pub(super) async fn finish(
         job_id: job_id.into(),
         target: finish.target,
         checkpoints: finish.checkpoints,
+        high_availability: finish.high_availability,
         above: finish.above,
         known: Vec::new(),
         gone,

@@ -33,6 +33,8 @@ pub struct Plan {
     pub ran: bool,
     /// Whether a checkpoint survives an ordinary end of the JobManager (`RETAIN_ON_CANCELLATION`).
     pub checkpoints_survive: bool,
+    /// Whether Flink's own high availability has something of the job to clean up once it has ended.
+    pub cleans_up: bool,
 }
 
 /// What a stop asks for.
@@ -56,6 +58,8 @@ pub enum Effect {
     ReadEnd(JobId),
     /// Write the end of this stop. Answer: [`Event::Recorded`].
     Record(Ending),
+    /// Look what Flink's own high availability still keeps. Answer: [`Event::Left`].
+    LookAtLeftovers,
     /// Note it in the marker, as the record can't be written now. Answer: [`Event::Marked`].
     Mark(Ending),
 }
@@ -79,6 +83,8 @@ pub enum Event {
     Recorded(RecordReply),
     /// Whether the marker has it, durably.
     Marked(bool),
+    /// What Flink's own high availability still keeps, in words; nothing, if all is gone.
+    Left(Option<String>),
     /// The JobManager's process has ended.
     JobManagerGone,
 }

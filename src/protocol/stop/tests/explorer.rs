@@ -65,6 +65,7 @@ fn key(node: &Node) -> Key {
         State::Record(writing) => (8, None, writing.ending.saved.is_some(), Some(writing.ending.outcome)),
         State::Mark(writing) => (9, None, writing.ending.saved.is_some(), Some(writing.ending.outcome)),
         State::Settle(release) => (10, None, release.recorded, Some(release.outcome)),
+        State::Clear { release, .. } => (12, None, release.recorded, Some(release.outcome)),
         State::Done(release) => (11, None, release.recorded, Some(release.outcome)),
     };
     // Only while it waits for Flink does it matter when the request was made.
@@ -142,6 +143,7 @@ fn replies(effect: &Effect) -> Vec<Event> {
             end(EndKind::Finished, None),
             end(EndKind::Failed, None),
         ],
+        Effect::LookAtLeftovers => vec![Event::Left(None), Event::Left(Some("a job".into()))],
         Effect::Mark(_) => vec![Event::Marked(true), Event::Marked(false)],
         Effect::Record(_) => vec![
             Event::Recorded(RecordReply::Done),
@@ -182,7 +184,7 @@ fn check_effect(seen: &mut Seen, stop: &Stop, effect: &Effect) {
             assert!(matches!(ending.outcome, StopOutcome::Savepoint | StopOutcome::Ended), "{ending:?}");
             assert!(!seen.marked, "noted twice");
         }
-        Effect::Search | Effect::ReadJobs | Effect::ReadEnd(_) => {}
+        Effect::Search | Effect::ReadJobs | Effect::ReadEnd(_) | Effect::LookAtLeftovers => {}
     }
 }
 
@@ -344,6 +346,10 @@ fn resumed(detours: u8) -> Explored {
     explore(Plan { resume: Some(attempt(TriggerId::from_bytes([0x77; 16]))), ..short(6, 2) }, None, detours)
 }
 
+fn cleaning_up(detours: u8) -> Explored {
+    explore(Plan { cleans_up: true, ..short(6, 2) }, None, detours)
+}
+
 /// At any moment somebody may say that there is less time.
 fn moved(detours: u8) -> Explored {
     let shorter = Deadline { at: START.plus(Duration::from_secs(4)), reserve: Duration::from_secs(1) };
@@ -379,6 +385,11 @@ fn every_stop_of_a_job_that_may_not_have_begun_keeps_its_promises() {
 #[test]
 fn every_stop_that_goes_on_for_somebody_else_keeps_its_promises() {
     check(&resumed(1), &ends(), 10_000);
+}
+
+#[test]
+fn every_stop_under_high_availability_keeps_its_promises() {
+    check(&cleaning_up(0), &ends(), 3_000);
 }
 
 #[test]
