@@ -41,6 +41,16 @@ pub struct Setup {
     pub savepoint_directory: Option<String>,
     /// The kind of high availability, as written. See [`Setup::is_highly_available`].
     pub high_availability: Option<String>,
+    /// Where high availability keeps its files, as written.
+    pub ha_storage_directory: Option<String>,
+    /// What it tells clusters apart by.
+    pub ha_cluster_id: Option<String>,
+    /// Where it notes jobs that have ended, if not below its other files.
+    pub ha_job_results: Option<String>,
+    /// ZooKeeper's path above the cluster's.
+    pub ha_root: Option<String>,
+    /// What Kubernetes' high availability names its ConfigMaps after.
+    pub kubernetes_cluster_id: Option<String>,
     /// The job id that the user gave.
     pub job_id: Option<String>,
     /// The restore path that the user gave.
