@@ -68,7 +68,8 @@ impl Agent {
         let only = if let [job] = jobs.as_slice() { Some(job) } else { None };
         let Some(job) = named.or(only).cloned() else { return (None, true) };
         session.job_id.set(Some(job.id));
-        if job.any_task_up {
+        // The end of the job that Flink cleans up after tells nothing of the new one.
+        if job.any_task_up && !(session.is_cleaning_up() && job.state.is_terminal()) {
             session.ran.set(true);
         }
         (Some(job), true)

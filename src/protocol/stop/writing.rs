@@ -95,8 +95,11 @@ impl Stop {
     /// The job is at its end, or nearly so: the JobManager is not ended before that.
     fn settle(&mut self, release: Release, now: Moment) {
         self.settle_until = now.plus(SETTLE);
-        let settles = release.outcome == StopOutcome::Savepoint && !self.gone;
-        self.go(now, if settles { State::Settle(release) } else { State::Done(release) });
+        match release.outcome {
+            StopOutcome::Savepoint if self.gone => self.settled(release, now),
+            StopOutcome::Savepoint => self.go(now, State::Settle(release)),
+            _ => self.go(now, State::Done(release)),
+        }
     }
 
     fn release(&self, writing: &Writing, recorded: bool) -> Release {
