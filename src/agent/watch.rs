@@ -40,6 +40,7 @@ impl Agent {
                 }
                 continue;
             }
+            self.complain_of_no_job(session, job.as_ref(), answers, &mut cleaning);
             let Some(job) = job else { continue };
             if !confirmed && let Some(failed) = self.restore_failure(session, &job, &mut restoring).await {
                 return self.give_up_restoring(session, failed).await;
