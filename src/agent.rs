@@ -5,6 +5,7 @@ mod claim;
 mod cleaning;
 mod control;
 mod ending;
+mod estimating;
 mod events;
 mod guards;
 mod handover;
@@ -267,5 +268,6 @@ impl Agent {
         if let Some((outcome, _, at)) = last {
             self.metrics.last_stop(*outcome, *at);
         }
+        self.tell_how_long_it_took().await;
     }
 }

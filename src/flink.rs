@@ -4,6 +4,8 @@ pub mod completed;
 mod error;
 pub mod metadata;
 pub mod setup;
+pub mod statistics;
+mod survey;
 pub mod uid;
 mod wire;
 

@@ -187,6 +187,7 @@ impl History {
                         completed_at: entry.at,
                         bytes: None,
                         duration_ms: None,
+                        predicted_ms: None,
                         doubt: Some("not looked at".to_owned()),
                         salvaged: false,
                     });
@@ -366,6 +367,7 @@ mod tests {
             completed_at: Timestamp::UNIX_EPOCH,
             bytes: Some(5),
             duration_ms: None,
+            predicted_ms: None,
             doubt: None,
             salvaged: false,
         });

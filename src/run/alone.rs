@@ -54,6 +54,9 @@ pub(super) async fn finish(
         ran: true,
         // Where nobody can tell, SIGKILL leaves a checkpoint in place either way.
         checkpoints_survive: retains.unwrap_or(false),
+        // The agent knew, and is dead.
+        prediction: None,
+        in_flight: None,
         cleans_up: finish.high_availability.is_some(),
     };
     let hands = stop::Hands {
@@ -67,6 +70,7 @@ pub(super) async fn finish(
         high_availability: finish.high_availability,
         above: finish.above,
         known: Vec::new(),
+        predicted: None,
         gone,
         deadline,
     };

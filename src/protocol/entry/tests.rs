@@ -55,6 +55,7 @@ fn facts() -> Vec<Fact> {
         completed_at: Timestamp::UNIX_EPOCH,
         bytes: Some(u64::MAX),
         duration_ms: Some(1),
+        predicted_ms: None,
         doubt: Some("not verified in time".into()),
         salvaged: true,
     };
@@ -107,6 +108,7 @@ fn facts() -> Vec<Fact> {
             format: None,
             bytes: None,
             duration_ms: None,
+            predicted_ms: None,
             doubt: None,
             salvaged: false,
             ..saved(Kind::Final)

@@ -114,6 +114,7 @@ impl Past {
             completed_at: at(i64::try_from(id).unwrap()),
             bytes: Some(100),
             duration_ms: None,
+            predicted_ms: None,
             doubt: None,
             salvaged: false,
         };
@@ -303,6 +304,7 @@ fn a_start_that_would_be_refused_stops_everything() {
         completed_at: at(4),
         bytes: None,
         duration_ms: None,
+        predicted_ms: None,
         doubt: None,
         salvaged: false,
     };

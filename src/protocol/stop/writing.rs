@@ -95,22 +95,27 @@ impl Stop {
     /// The job is at its end, or nearly so: the JobManager is not ended before that.
     fn settle(&mut self, release: Release, now: Moment) {
         self.settle_until = now.plus(SETTLE);
-        match release.outcome {
-            StopOutcome::Savepoint if self.gone => self.settled(release, now),
-            StopOutcome::Savepoint => self.go(now, State::Settle(release)),
-            _ => self.go(now, State::Done(release)),
-        }
+        let next = match (release.outcome, self.take_unread()) {
+            (StopOutcome::Savepoint, _) if self.gone => return self.settled(release, now),
+            (StopOutcome::Savepoint, Some(attempt)) => State::Reread(release, attempt),
+            (StopOutcome::Savepoint, None) => State::Settle(release),
+            _ => State::Done(release),
+        };
+        self.go(now, next);
     }
 
     fn release(&self, writing: &Writing, recorded: bool) -> Release {
         let ending = &writing.ending;
+        let saved = ending.saved.as_ref().map(|(secured, _)| secured);
+        let joined = ending.joined.as_ref().map(|(secured, _)| secured);
         Release {
             outcome: ending.outcome,
             reason: ending.reason.clone(),
-            point: ending.saved.as_ref().map(|(secured, _)| secured.point.clone()),
+            point: saved.or(joined).map(|secured| secured.point.clone()),
             recorded,
             late: writing.failed.clone().filter(|_| writing.marked && !recorded),
-            kill: !self.plan.checkpoints_survive
+            // Somebody else's stop that is completed now would delete them, and leave a savepoint that we may not find.
+            kill: (!self.plan.checkpoints_survive || self.others_stop)
                 && matches!(ending.outcome, StopOutcome::Checkpoint | StopOutcome::Nothing),
         }
     }

@@ -62,6 +62,7 @@ fn cut_off() -> (World, String) {
             completed_at: Timestamp::UNIX_EPOCH,
             bytes: None,
             duration_ms: None,
+            predicted_ms: None,
             doubt: None,
             salvaged: false,
         }),
