@@ -17,14 +17,18 @@ use crate::protocol::time::Moment;
 /// its job is only begun once more.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// How a cleaning start gets on.
+/// So long a Flink under high availability shows no job at all before somebody is told why that may be.
+const NO_JOB: Duration = Duration::from_secs(60);
+
+/// How a start under high availability gets on.
 #[derive(Debug, Default)]
 pub(super) struct Cleaning {
     idle_since: Option<Moment>,
+    complained: bool,
 }
 
 impl Agent {
-    /// Whether Flink has only cleaned up, and runs nothing. `jobs`: whether it answers at all.
+    /// Whether Flink has only cleaned up, and runs nothing. `answers`: whether it says anything at all.
     pub(super) fn has_only_cleaned_up(&self, job: Option<&Job>, answers: bool, cleaning: &mut Cleaning) -> bool {
         let idle = answers && job.is_none_or(|job| job.state.is_terminal());
         let now = self.clock.now();
@@ -33,6 +37,32 @@ impl Agent {
             cleaning.idle_since = None;
         }
         idle && now.since(since) >= IDLE
+    }
+
+    /// A job that Flink takes for ended it does not run, and goes on running nothing (measured on Flink 1.20.5): with an entry in
+    /// another job result store than the one that was looked at, for example.
+    pub(super) fn complain_of_no_job(
+        &self,
+        session: &Session,
+        job: Option<&Job>,
+        answers: bool,
+        cleaning: &mut Cleaning,
+    ) {
+        let Some(places) = &session.finish.high_availability else { return };
+        if !answers || job.is_some() || session.ran.get() {
+            cleaning.idle_since = None;
+            return;
+        }
+        let now = self.clock.now();
+        let since = *cleaning.idle_since.get_or_insert(now);
+        if now.since(since) >= NO_JOB && !cleaning.complained {
+            cleaning.complained = true;
+            tracing::error!(
+                epoch = session.epoch(),
+                results = places.results,
+                "Flink runs no job: the program has not submitted it yet, or Flink takes it for ended and says so in its job result store"
+            );
+        }
     }
 
     /// Ends this JobManager, and has `run` ask for the next start.

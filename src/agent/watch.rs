@@ -40,6 +40,7 @@ impl Agent {
                 }
                 continue;
             }
+            self.complain_of_no_job(session, job.as_ref(), answers, &mut cleaning);
             let Some(job) = job else { continue };
             if !confirmed && let Some(failed) = self.restore_failure(session, &job, &mut restoring).await {
                 return self.give_up_restoring(session, failed).await;
@@ -68,7 +69,8 @@ impl Agent {
         let only = if let [job] = jobs.as_slice() { Some(job) } else { None };
         let Some(job) = named.or(only).cloned() else { return (None, true) };
         session.job_id.set(Some(job.id));
-        if job.any_task_up {
+        // The end of the job that Flink cleans up after tells nothing of the new one.
+        if job.any_task_up && !(session.is_cleaning_up() && job.state.is_terminal()) {
             session.ran.set(true);
         }
         (Some(job), true)

@@ -93,7 +93,8 @@ enum State {
     Settle(Release),
     Clear {
         release: Release,
-        left: String,
+        /// What the last look showed.
+        left: Option<String>,
     },
     Done(Release),
 }

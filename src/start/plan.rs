@@ -170,4 +170,30 @@ mod tests {
             assert_eq!(without_entropy(directory, &Setup::default()), directory);
         }
     }
+
+    #[test]
+    fn high_availability_keeps_its_files_below_the_cluster_id() {
+        let setup = Setup {
+            high_availability: Some("ZooKeeper".to_owned()),
+            ha_storage_directory: Some("s3://flink/ha/".to_owned()),
+            ha_cluster_id: Some("/orders".to_owned()),
+            ..Setup::default()
+        };
+        let found = places(&setup).unwrap();
+        assert_eq!(found.folder, "s3://flink/ha/orders");
+        assert_eq!(found.results, "s3://flink/ha/job-result-store/orders");
+        assert_eq!((found.application, found.pointers.as_str()), (ha::job_id("/orders"), "ZooKeeper: /flink/orders"));
+        let setup = Setup {
+            high_availability: Some("kubernetes".to_owned()),
+            ha_cluster_id: None,
+            ha_job_results: Some("s3://flink/results".to_owned()),
+            kubernetes_cluster_id: Some("orders".to_owned()),
+            ..setup
+        };
+        let found = places(&setup).unwrap();
+        assert_eq!((found.folder.as_str(), found.results.as_str()), ("s3://flink/ha/default", "s3://flink/results"));
+        assert!(found.pointers.contains("app=orders"), "{found:?}");
+        let nowhere = Setup { ha_storage_directory: None, ..setup };
+        assert!(places(&nowhere).unwrap_err().contains("high-availability.storageDir"));
+    }
 }

@@ -104,6 +104,7 @@ impl Known {
         setup.savepoint_directory = self.value(SAVEPOINT_DIRECTORY);
         setup.high_availability = self.value(HIGH_AVAILABILITY);
         setup.ha_storage_directory = self.value(HA_STORAGE_DIRECTORY);
+        setup.ha_rpc_port = self.port("high-availability.jobmanager.port");
         setup.ha_cluster_id = self.value(HA_CLUSTER_ID);
         setup.ha_job_results = self.value(&["job-result-store.storage-path"]);
         setup.ha_root = self.value(HA_ROOT);

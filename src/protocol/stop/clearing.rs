@@ -14,7 +14,7 @@ impl Stop {
     /// The job is at its end.
     pub(super) fn settled(&mut self, release: Release, now: Moment) {
         if self.plan.cleans_up {
-            self.go(now, State::Clear { release, left: "nobody has looked".to_owned() });
+            self.go(now, State::Clear { release, left: None });
         } else {
             self.state = State::Done(release);
         }
@@ -24,7 +24,7 @@ impl Stop {
     pub(super) fn cleared(&mut self, release: Release, left: Option<String>, now: Moment) {
         match left {
             None => self.state = State::Done(release),
-            Some(left) => self.pause(now, AGAIN, State::Clear { release, left }),
+            Some(left) => self.pause(now, AGAIN, State::Clear { release, left: Some(left) }),
         }
     }
 
@@ -32,10 +32,12 @@ impl Stop {
     pub(super) fn leave_what_is_not_cleared(&mut self, now: Moment) {
         let State::Clear { release, left } = &self.state else { return };
         let why = match () {
-            () if self.gone => "the JobManager ended before",
+            // One look more tells whether it was before or after.
+            () if self.gone && left.is_some() => "the JobManager ended before",
             () if now >= self.plan.deadline.record_until() => "the deadline came before",
             () => return,
         };
+        let left = left.as_deref().unwrap_or("nobody has looked");
         let reason = format!("{}; {why} Flink's own high availability was cleaned up ({left})", release.reason);
         self.state = State::Done(Release { reason, ..release.clone() });
     }

@@ -311,8 +311,13 @@ fn what_is_not_cleaned_up_in_time_is_said() {
 
     let mut play = saved_and_settled();
     play.stop.on(Event::JobManagerGone, play.now);
+    play.sees(&Effect::LookAtLeftovers, Event::Left(Some("a job to run again".into())));
     let reason = play.ends().reason;
     assert!(reason.contains("the JobManager ended before"), "{reason}");
+    let mut play = saved_and_settled();
+    play.stop.on(Event::JobManagerGone, play.now);
+    play.sees(&Effect::LookAtLeftovers, Event::Left(None));
+    assert!(!play.ends().reason.contains("high availability"));
 }
 
 #[test]
