@@ -213,6 +213,7 @@ impl Hands {
     fn saved(&self, secured: &Secured, attempt: Option<&Attempt>, took: Option<Duration>) -> Option<Saved> {
         Some(Saved {
             job_id: attempt.map(|attempt| attempt.job_id).or(secured.job_id).or_else(|| self.job_id.get())?,
+            job_name: None,
             point: PointRef { epoch: Some(self.epoch), ..secured.point.clone() },
             kind: if attempt.is_some() { Kind::Final } else { Kind::Checkpoint },
             format: attempt.map(|attempt| attempt.format),
@@ -250,6 +251,7 @@ pub fn end_facts(end: &End, epoch: u64) -> Vec<Fact> {
     let saved = end.savepoint.as_ref().map(|point| {
         Fact::Saved(Saved {
             job_id: end.job_id,
+            job_name: None,
             point: PointRef { epoch: Some(epoch), ..point.clone() },
             kind: Kind::Manual,
             format: None,

@@ -223,6 +223,9 @@ pub struct Attempt {
 pub struct Saved {
     /// The job that wrote it.
     pub job_id: JobId,
+    /// Its name, where several jobs may have to be told from each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_name: Option<String>,
     /// Where, and its number.
     pub point: PointRef,
     /// What made it.

@@ -180,6 +180,7 @@ impl History {
                 if let Some(point) = end.savepoint.clone().filter(|point| !known(point)) {
                     epoch.save(Saved {
                         job_id: end.job_id,
+                        job_name: None,
                         point: PointRef { epoch: Some(entry.epoch), ..point },
                         kind: Kind::Manual,
                         format: None,
@@ -350,6 +351,7 @@ mod tests {
         );
         let saved = Fact::Saved(Saved {
             job_id,
+            job_name: None,
             point: PointRef { epoch: Some(1), ..point },
             kind: Kind::Manual,
             format: None,

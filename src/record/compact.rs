@@ -96,6 +96,7 @@ mod tests {
             epoch,
             Fact::Saved(Saved {
                 job_id: JobId::derived("orders", epoch),
+                job_name: None,
                 point: PointRef { path: path(epoch), checkpoint_id: Some(epoch), epoch: Some(epoch) },
                 kind: Kind::Final,
                 format: None,

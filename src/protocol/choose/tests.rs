@@ -168,6 +168,7 @@ impl Past {
         let completed_at = at(10);
         self.fact(Fact::Saved(Saved {
             job_id,
+            job_name: None,
             point,
             kind,
             format: None,

@@ -36,6 +36,7 @@ fn facts() -> Vec<Fact> {
     };
     let saved = |kind| Saved {
         job_id: id,
+        job_name: Some("orders".into()),
         point: point(),
         kind,
         format: Some(Format::Canonical),
@@ -82,6 +83,7 @@ fn facts() -> Vec<Fact> {
             drain: true,
         }),
         Fact::Saved(Saved {
+            job_name: None,
             format: None,
             bytes: None,
             duration_ms: None,

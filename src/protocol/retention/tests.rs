@@ -95,6 +95,7 @@ impl Past {
         let path = savepoint(epoch, id);
         let saved = Saved {
             job_id: job(epoch),
+            job_name: None,
             point: point(path.clone(), epoch, id),
             kind,
             format: None,
@@ -281,6 +282,7 @@ fn what_a_person_took_is_not_counted_away() {
 fn a_start_that_would_be_refused_stops_everything() {
     let lost = Saved {
         job_id: job(4),
+        job_name: None,
         point: point(savepoint(4, 4), 4, 4),
         kind: Kind::Final,
         format: None,

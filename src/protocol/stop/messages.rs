@@ -97,6 +97,8 @@ pub enum JobsReply {
 pub struct Job {
     /// Its id.
     pub id: JobId,
+    /// Its name, which the program gave it; another job may have the same.
+    pub name: String,
     /// Its state.
     pub state: JobState,
     /// Whether all of its tasks are running or finished. Job state `RUNNING` alone does not say so.

@@ -40,7 +40,13 @@ fn attempt(trigger_id: TriggerId) -> Attempt {
 }
 
 fn job(state: JobState, all_tasks_up: bool, any_task_up: bool) -> Event {
-    Event::Jobs(JobsReply::Listed(vec![Job { id: job_id(), state, all_tasks_up, any_task_up }]))
+    Event::Jobs(JobsReply::Listed(vec![Job {
+        id: job_id(),
+        name: "orders".to_owned(),
+        state,
+        all_tasks_up,
+        any_task_up,
+    }]))
 }
 
 fn running() -> Event {
@@ -465,8 +471,13 @@ fn a_job_that_ran_is_waited_for_but_not_for_ever() {
 
 #[test]
 fn jobs_of_which_none_is_known_to_be_ours_are_left_alone() {
-    let other =
-        |n| Job { id: JobId::from_bytes([n; 16]), state: JobState::Active, all_tasks_up: true, any_task_up: true };
+    let other = |n| Job {
+        id: JobId::from_bytes([n; 16]),
+        name: n.to_string(),
+        state: JobState::Active,
+        all_tasks_up: true,
+        any_task_up: true,
+    };
     let mut play = Play::of(Plan { job_id: None, ..plan() });
     play.sees(&Effect::ReadJobs, Event::Jobs(JobsReply::Listed(vec![other(1), other(2)])));
     play.sees(&Effect::FindCheckpoint, nothing()).records(StopOutcome::Nothing, &["2 jobs"]);

@@ -92,8 +92,13 @@ fn key(node: &Node) -> Key {
 
 /// Each reply that it can have.
 fn replies(effect: &Effect) -> Vec<Event> {
-    let stranger =
-        |n| Job { id: JobId::from_bytes([n; 16]), state: JobState::Active, all_tasks_up: true, any_task_up: true };
+    let stranger = |n| Job {
+        id: JobId::from_bytes([n; 16]),
+        name: n.to_string(),
+        state: JobState::Active,
+        all_tasks_up: true,
+        any_task_up: true,
+    };
     let searches = |path: &str| {
         [
             Search::Found(secured(path)),
