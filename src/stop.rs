@@ -44,6 +44,8 @@ pub struct Hands {
     pub checkpoints: String,
     /// The number of the epoch's base: what is not above it is not this epoch's.
     pub above: Option<u64>,
+    /// The number of the newest point that the job has gone on from: a final savepoint has a higher one.
+    pub after: Option<u64>,
     /// Points that the record knows already.
     pub known: Vec<String>,
     /// Turns true when the JobManager's process has ended.
@@ -176,7 +178,8 @@ impl Hands {
             Effect::Post(attempt) => Event::Posted(self.flink.post_stop(attempt).await),
             Effect::Poll(attempt) => Event::Polled(self.flink.poll_stop(attempt.job_id, attempt.trigger_id).await),
             Effect::Search => {
-                let found = storage::newest_savepoint(&self.storage, &self.target, self.above, &self.known, until);
+                let above = self.above.max(self.after);
+                let found = storage::newest_savepoint(&self.storage, &self.target, above, &self.known, until);
                 Event::Searched(found.await)
             }
             Effect::Verify(location) => Event::Searched(storage::look(&self.storage, location, Some(until)).await),
@@ -222,6 +225,7 @@ impl Hands {
             duration_ms: took.and_then(|took| u64::try_from(took.as_millis()).ok()),
             doubt: secured.doubt.clone(),
             salvaged: false,
+            drained: attempt.is_some_and(|attempt| attempt.drain),
         })
     }
 
@@ -260,6 +264,7 @@ pub fn end_facts(end: &End, epoch: u64) -> Vec<Fact> {
             duration_ms: None,
             doubt: Some("not looked at".to_owned()),
             salvaged: false,
+            drained: false,
         })
     });
     saved.into_iter().chain([Fact::Ended(end.clone())]).collect()

@@ -56,7 +56,7 @@ impl Agent {
             return Err(format!("the gate is closed; {}", self.gate.borrow()));
         };
         if session.is_over() {
-            return Err("the JobManager has ended".to_owned());
+            return Err(format!("the JobManager has ended; at the gate: {}", self.gate.borrow()));
         }
         let port = session.setup.rpc_port.unwrap_or(RPC_PORT);
         let mut hosts = vec!["127.0.0.1".to_owned()];

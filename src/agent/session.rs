@@ -20,8 +20,10 @@ use crate::record::marker::Marker;
 /// What the record says of an epoch already.
 #[derive(Debug, Default)]
 pub(super) struct Said {
-    /// Its points.
-    pub(super) known: Vec<String>,
+    /// Its points: what is none of them may be what a stop came to.
+    pub(super) known: RefCell<Vec<String>>,
+    /// The highest number among them.
+    pub(super) newest: Option<u64>,
     /// A request for a savepoint that an earlier agent made, whose stop has not ended.
     pub(super) attempt: RefCell<Option<Attempt>>,
     pub(super) confirmed: bool,
@@ -69,6 +71,8 @@ pub(super) struct Session {
     pub(super) tried: RefCell<Option<Tried>>,
     /// A savepoint that the agent has asked for and whose result it has not read: a stop goes on with it.
     pub(super) in_flight: RefCell<Option<Attempt>>,
+    /// The number of the newest point that the job has gone on from: a final savepoint has a higher one.
+    pub(super) newest: Cell<Option<u64>>,
     /// When the stop has to be over.
     pub(super) deadline: watch::Sender<Deadline>,
     /// Why the pod ends, once it has told.
@@ -85,6 +89,7 @@ impl Session {
     pub(super) fn new(go: Go, setup: Setup, finish: Finish, flink: Flink, marker: Marker, said: Said) -> Self {
         Self {
             progressed: Cell::new(said.progressed),
+            newest: Cell::new(said.newest),
             said,
             void: Cell::new(false),
             restore_failed: Cell::new(false),
@@ -119,6 +124,15 @@ impl Session {
             self.retains.set(asked.ok().and_then(Result::ok).map(|retains| retains.unwrap_or(true)));
         }
         self.retains.get().unwrap_or(false)
+    }
+
+    /// A savepoint was taken and the job went on: no stop came to it.
+    pub(super) fn went_on_from(&self, path: &str, checkpoint_id: Option<u64>) {
+        let mut known = self.said.known.borrow_mut();
+        if !known.iter().any(|one| one == path) {
+            known.push(path.to_owned());
+        }
+        self.newest.set(self.newest.get().max(checkpoint_id));
     }
 
     pub(super) fn epoch(&self) -> u64 {

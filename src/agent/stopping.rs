@@ -55,7 +55,8 @@ impl Agent {
             job_id: session.job_id.get(),
             target: session.finish.target.clone(),
             format: session.finish.format,
-            drain: session.finish.drain,
+            // Another pod goes on with the job.
+            drain: session.finish.drain && !session.handing_over.get(),
             began,
             deadline,
             // Once: the same request asked for again later gets the same answer from Flink.
@@ -120,7 +121,8 @@ impl Agent {
             target: session.finish.target.clone(),
             checkpoints: session.finish.checkpoints.clone(),
             above: session.finish.above,
-            known: session.said.known.clone(),
+            after: session.newest.get(),
+            known: session.said.known.borrow().clone(),
             gone: session.gone.subscribe(),
             deadline: session.deadline.subscribe(),
         };
@@ -158,6 +160,8 @@ impl Agent {
         let task = tokio::task::spawn_local(async move { agent.watch(&watched).await });
         session.adopt(task.abort_handle());
         self.prune_later(session);
+        self.adopt_savepoints(session);
+        self.save_periodically(session);
     }
 
     pub(super) fn exited(self: &Rc<Self>, session: &Session, exited: Exited) {

@@ -189,6 +189,7 @@ impl History {
                         duration_ms: None,
                         doubt: Some("not looked at".to_owned()),
                         salvaged: false,
+                        drained: false,
                     });
                 }
             }
@@ -360,6 +361,7 @@ mod tests {
             duration_ms: None,
             doubt: None,
             salvaged: false,
+            drained: false,
         });
         let saved = entry(1, 1, saved);
         let bytes = |entries: &[Entry]| {

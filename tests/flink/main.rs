@@ -18,6 +18,7 @@ mod failures;
 mod guards;
 mod people;
 mod s3;
+mod savepoints;
 mod slow;
 mod trouble;
 

@@ -45,6 +45,7 @@ fn facts() -> Vec<Fact> {
         duration_ms: Some(1),
         doubt: Some("not verified in time".into()),
         salvaged: true,
+        drained: false,
     };
     let failed = |class| RestoreFailed {
         job_id: id,
@@ -89,6 +90,7 @@ fn facts() -> Vec<Fact> {
             duration_ms: None,
             doubt: None,
             salvaged: false,
+            drained: false,
             ..saved(Kind::Final)
         }),
         Fact::Ended(End { savepoint: None, reason: String::new(), ..end(EndKind::Finished) }),
