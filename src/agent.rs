@@ -4,6 +4,7 @@ mod admin;
 mod claim;
 mod control;
 mod ending;
+mod estimating;
 mod events;
 mod guards;
 mod handover;
@@ -276,5 +277,6 @@ impl Agent {
         if let Some(at) = savepoints.map(|(_, saved)| saved.completed_at).max() {
             self.metrics.last_savepoint(at);
         }
+        self.tell_how_long_it_took().await;
     }
 }

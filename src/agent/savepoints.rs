@@ -130,6 +130,7 @@ impl Agent {
                 doubt: secured.doubt,
                 salvaged: true,
                 drained: false,
+                predicted_ms: None,
             };
             let path = saved.point.path.clone();
             match self.record.say(session.epoch(), Fact::Saved(saved)).await {

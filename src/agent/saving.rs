@@ -11,7 +11,7 @@ use crate::protocol::Step;
 use crate::protocol::entry::{Attempt, Entry, Fact, Saved};
 use crate::protocol::point::{Kind, PointRef, normalize};
 use crate::protocol::savepoint::{Effect, Event, Taken, Taking, Verdict};
-use crate::protocol::stop::{JobsReply, PollReply, PostReply, RecordReply, Search};
+use crate::protocol::stop::{InFlight, JobsReply, PollReply, PostReply, RecordReply, Search};
 use crate::storage::{self, Storage};
 use crate::{record, report};
 
@@ -45,7 +45,8 @@ impl<'a> Hands<'a> {
                 }
             }
             let step = taking.next(clock.now());
-            session.in_flight.replace(taking.in_flight().cloned());
+            let kind = self.kind;
+            session.in_flight.replace(taking.in_flight().map(|attempt| InFlight { attempt: attempt.clone(), kind }));
             match step {
                 Step::Done(Verdict::Not { reason, passes }) => {
                     return Err(super::savepoints::Refusal { reason, passes });
@@ -130,6 +131,7 @@ impl<'a> Hands<'a> {
             doubt: secured.doubt.clone(),
             salvaged: false,
             drained: false,
+            predicted_ms: None,
         }
     }
 }

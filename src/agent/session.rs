@@ -11,9 +11,12 @@ use crate::api::Finish;
 use crate::flink::Flink;
 use crate::flink::setup::Setup;
 use crate::protocol::entry::Attempt;
+use crate::protocol::estimate::advice::Fit;
+use crate::protocol::estimate::{Evidence, Prediction};
 use crate::protocol::grace::Cause;
 use crate::protocol::id::JobId;
 use crate::protocol::start::Go;
+use crate::protocol::stop::InFlight;
 use crate::protocol::time::{Deadline, Moment};
 use crate::record::marker::Marker;
 
@@ -69,10 +72,16 @@ pub(super) struct Session {
     pub(super) handing_over: Cell<bool>,
     /// The newest pod whose wish to take over was tried.
     pub(super) tried: RefCell<Option<Tried>>,
+    /// What a stop that begins now is expected to take; none until Flink has told anything.
+    pub(super) prediction: RefCell<Option<Prediction>>,
     /// A savepoint that the agent has asked for and whose result it has not read: a stop goes on with it.
-    pub(super) in_flight: RefCell<Option<Attempt>>,
+    pub(super) in_flight: RefCell<Option<InFlight>>,
     /// The number of the newest point that the job has gone on from: a final savepoint has a higher one.
     pub(super) newest: Cell<Option<u64>>,
+    /// What that rests on.
+    pub(super) evidence: RefCell<Evidence>,
+    /// What was last said of the grace period: how it fits, and what would be enough.
+    pub(super) advised: Cell<Option<(Fit, Duration)>>,
     /// When the stop has to be over.
     pub(super) deadline: watch::Sender<Deadline>,
     /// Why the pod ends, once it has told.
@@ -106,7 +115,10 @@ impl Session {
             stopping: Cell::new(false),
             handing_over: Cell::new(false),
             tried: RefCell::default(),
+            prediction: RefCell::default(),
             in_flight: RefCell::default(),
+            evidence: RefCell::default(),
+            advised: Cell::default(),
             deadline: watch::Sender::new(Deadline::after(Moment(0), Duration::ZERO, Duration::ZERO)),
             cause: RefCell::default(),
             presence: Presence::default(),
@@ -133,6 +145,11 @@ impl Session {
             known.push(path.to_owned());
         }
         self.newest.set(self.newest.get().max(checkpoint_id));
+    }
+
+    /// What the prediction rests on, in words.
+    pub(super) fn basis(&self) -> Option<String> {
+        self.prediction.borrow().as_ref().map(|prediction| prediction.basis.clone())
     }
 
     pub(super) fn epoch(&self) -> u64 {

@@ -45,6 +45,7 @@ impl Agent {
             return self.order(session.epoch(), |orders| orders.stopping = true);
         }
         session.abort_tasks();
+        self.foresee(session);
         // Flink would answer a second stop under the first one's trigger id with the first one's failure.
         let tried = session.tried.borrow().clone();
         let seed = match tried.filter(|_| session.handing_over.get()) {
@@ -64,6 +65,8 @@ impl Agent {
             seed: TriggerId::seed(&seed),
             ran: session.ran.get(),
             checkpoints_survive: false,
+            prediction: session.prediction.borrow().clone(),
+            in_flight: session.in_flight.borrow().clone(),
         };
         tracing::info!(epoch = session.epoch(), ?grace, "stopping");
         self.order(session.epoch(), |orders| orders.stopping = true);
@@ -75,6 +78,7 @@ impl Agent {
             let took = agent.clock.now().since(began);
             stop::log(&release);
             agent.metrics.stopped(&release, took);
+            agent.tell_how_long_it_took().await;
             agent.event_of_stop(&session, &release, took);
             if agent.keeps_the_job(&session, &release) {
                 return;
@@ -123,6 +127,7 @@ impl Agent {
             above: session.finish.above,
             after: session.newest.get(),
             known: session.said.known.borrow().clone(),
+            predicted: session.prediction.borrow().as_ref().map(|prediction| prediction.savepoint.likely),
             gone: session.gone.subscribe(),
             deadline: session.deadline.subscribe(),
         };
@@ -162,6 +167,7 @@ impl Agent {
         self.prune_later(session);
         self.adopt_savepoints(session);
         self.save_periodically(session);
+        self.estimate_now_and_then(session);
     }
 
     pub(super) fn exited(self: &Rc<Self>, session: &Session, exited: Exited) {

@@ -73,6 +73,7 @@ mod tests {
             doubt: None,
             salvaged: false,
             drained: false,
+            predicted_ms: None,
         };
         entry(seconds + 9, Fact::Saved(saved))
     }

@@ -27,6 +27,7 @@ pub fn salvage(history: &History, found: &[Found], secured: &Secured, now: Times
         completed_at: secured.completed_at.unwrap_or(now),
         bytes: secured.bytes,
         duration_ms: None,
+        predicted_ms: None,
         doubt: None,
         salvaged: true,
         drained: attempt.is_some_and(|attempt| attempt.drain),

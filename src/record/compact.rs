@@ -135,6 +135,7 @@ mod tests {
                 completed_at: Timestamp::UNIX_EPOCH,
                 bytes: None,
                 duration_ms: None,
+                predicted_ms: None,
                 doubt: None,
                 salvaged: false,
                 drained: false,

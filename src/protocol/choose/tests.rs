@@ -176,6 +176,7 @@ impl Past {
             completed_at,
             bytes: None,
             duration_ms: None,
+            predicted_ms: None,
             doubt: None,
             salvaged: false,
             drained: false,
