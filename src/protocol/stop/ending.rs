@@ -92,6 +92,31 @@ impl Stop {
         self.go(now, State::Search { attempt, reason, transient });
     }
 
+    /// Storage was looked at, as Flink did not say that the savepoint is complete.
+    pub(super) fn searched(&mut self, attempt: Attempt, reason: &str, transient: bool, search: Search, now: Moment) {
+        let reason = match search {
+            Search::Found(secured) if self.unread.is_some() && self.joined.is_none() => {
+                // It may be the one that was given up for this one, complete just before. The job may still run then, so it does not
+                // count as the final one.
+                self.joined = self.unread.clone().map(|given_up| (secured, given_up));
+                reason.to_owned()
+            }
+            Search::Found(secured) => {
+                return self.save(now, secured, Some(attempt), "found complete in the target directory");
+            }
+            Search::Nothing => reason.to_owned(),
+            Search::Broken(why) | Search::Unreadable(why) => {
+                return self.find_checkpoint(now, &format!("{reason}; {why}"));
+            }
+        };
+        if transient && self.attempts < super::ATTEMPTS {
+            self.look_until = super::patience(now, self.plan.deadline.cutoff());
+            self.pause(now, super::LOOK_AGAIN, State::Look);
+        } else {
+            self.find_checkpoint(now, &reason);
+        }
+    }
+
     /// The newest checkpoint is what is left, for this reason.
     pub(super) fn find_checkpoint(&mut self, now: Moment, reason: &str) {
         let why = self.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
