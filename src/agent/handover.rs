@@ -27,7 +27,7 @@ fn pause_after(times: u32) -> Duration {
 
 impl Agent {
     pub(super) fn begin_handover(self: &Rc<Self>, session: &Rc<Session>, heir: PodRef) {
-        if session.stopping.get() || session.void.get() {
+        if session.stopping.get() || session.is_condemned() {
             return;
         }
         session.handing_over.set(true);
