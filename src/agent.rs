@@ -4,6 +4,7 @@ mod admin;
 mod claim;
 mod control;
 mod ending;
+mod estimating;
 mod events;
 mod guards;
 mod handover;
@@ -266,5 +267,6 @@ impl Agent {
         if let Some((outcome, _, at)) = last {
             self.metrics.last_stop(*outcome, *at);
         }
+        self.tell_how_long_it_took().await;
     }
 }

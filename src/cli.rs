@@ -6,6 +6,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Flags};
 use crate::inject::{DEFAULT_PORT, Handover, Target};
+use crate::protocol::estimate::advice;
 use crate::protocol::native::{self, Created};
 use crate::run::OnRefusal;
 
@@ -180,8 +181,11 @@ pub enum Verb {
         /// How to answer
         #[arg(long, value_enum, default_value = "table")]
         output: Output,
+        /// A cluster that is being planned, with nothing else looked at
+        #[command(flatten)]
+        planned: Planned,
         /// The entrypoint, if Flink's own configuration is to be read before the first start
-        #[arg(last = true, value_name = "CMD")]
+        #[arg(last = true, value_name = "CMD", conflicts_with = "state_bytes")]
         command: Vec<String>,
     },
     /// Delete savepoints beyond those that are kept, and what was left half-written; nothing that anything needs
@@ -199,6 +203,24 @@ pub enum Verb {
     Takeover,
     /// Stop the job with a savepoint and wait until that is durable: for a preStop hook
     Drain,
+}
+
+/// A cluster that is being planned: how long its final savepoint will take.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Planned {
+    /// How much state it will have, such as 200Gi; asks for nothing but the grace period that this needs
+    #[arg(long, value_name = "QUANTITY", value_parser = advice::quantity, requires = "throughput")]
+    pub state_bytes: Option<u64>,
+    /// How many bytes one TaskManager writes to the store in a second, such as 400Mi
+    #[arg(long, value_name = "QUANTITY", value_parser = advice::quantity, requires = "state_bytes")]
+    pub throughput: Option<u64>,
+    /// How many TaskManagers write at the same time
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "state_bytes")]
+    pub task_managers: u32,
+    /// The grace period that it will have; Kubernetes gives 30 s
+    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = config::parse_duration, requires = "state_bytes")]
+    pub grace: std::time::Duration,
 }
 
 /// What is to be deleted.

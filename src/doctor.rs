@@ -2,6 +2,9 @@
 //!
 //! A check is a function that gives findings; one more is one more line in `CHECKS`.
 
+mod pod;
+mod running;
+mod setup;
 mod stores;
 
 use futures_util::FutureExt as _;
@@ -9,7 +12,13 @@ use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::flink::Flink;
+use crate::flink::setup::Setup;
+use crate::kubernetes::Kubernetes;
 use crate::protocol::entry::Directories;
+use crate::protocol::estimate::Prediction;
+use crate::protocol::estimate::advice::Advice;
+use crate::protocol::id::JobId;
 use crate::record::Record;
 use crate::storage::Storage;
 
@@ -62,11 +71,39 @@ pub struct Subject<'a> {
     pub cluster: &'a str,
     /// Where its points lie; none if nobody has told yet.
     pub directories: Option<&'a Directories>,
+    /// Why they can't be known from Flink's configuration.
+    pub missing: Option<String>,
+    /// What Flink's configuration says, where it was given.
+    pub setup: Option<&'a Setup>,
+    /// The Kubernetes API, where there is one.
+    pub kubernetes: Option<&'a Kubernetes>,
+    /// The job that runs beside the agent that was asked.
+    pub running: Option<&'a Running>,
+}
+
+/// What the agent knows of the job that runs beside it.
+#[derive(Debug)]
+pub struct Running {
+    /// Its JobManager.
+    pub flink: Flink,
+    /// Its id, where it was seen.
+    pub job_id: Option<JobId>,
+    /// How long a stop will take.
+    pub prediction: Option<Prediction>,
+    /// What that means for the grace period.
+    pub advice: Option<Advice>,
+    /// How many guards follow the agent.
+    pub guards: usize,
 }
 
 type Check = for<'a> fn(&'a Subject<'a>) -> LocalBoxFuture<'a, Vec<Finding>>;
 
-const CHECKS: &[Check] = &[|subject| stores::check(subject).boxed_local()];
+const CHECKS: &[Check] = &[
+    |subject| stores::check(subject).boxed_local(),
+    |subject| setup::check(subject).boxed_local(),
+    |subject| running::check(subject).boxed_local(),
+    |subject| pod::check(subject).boxed_local(),
+];
 
 /// Everything that all checks find.
 pub async fn examine(subject: &Subject<'_>) -> Vec<Finding> {

@@ -3,6 +3,8 @@
 mod error;
 pub mod metadata;
 pub mod setup;
+pub mod statistics;
+mod survey;
 pub mod uid;
 mod wire;
 

@@ -46,7 +46,8 @@ struct Inner {
     client: Mutex<Option<Client>>,
     /// The API server asked to be left alone until then.
     not_before: Mutex<Option<Instant>>,
-    own: OnceCell<crate::protocol::entry::PodRef>,
+    /// The pod that this is, and how long it is given to end.
+    own: OnceCell<(crate::protocol::entry::PodRef, Option<Duration>)>,
 }
 
 impl std::fmt::Debug for Kubernetes {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::cluster;
 use crate::config::{Config, OnUnverifiable};
-use crate::doctor::{self, Finding, Subject};
+use crate::doctor::{self, Finding, Running, Subject};
 use crate::flink::setup::Setup;
 use crate::kubernetes::Kubernetes;
 use crate::protocol::choose::{Candidate, Choice, Decision, Situation, choose};
@@ -110,6 +110,9 @@ pub struct Row {
     pub bytes: Option<u64>,
     /// From request to completion, in milliseconds.
     pub duration_ms: Option<u64>,
+    /// What that was predicted to be.
+    #[serde(default)]
+    pub predicted_ms: Option<u64>,
     /// Why it could not be proven whole when it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
@@ -201,7 +204,7 @@ pub async fn answer(
             .await
         }
         Request::Takeover => take_over(record).await,
-        Request::Doctor { setup } => examine(record, storage, config, kubernetes, setup.as_deref()).await,
+        Request::Doctor { setup } => examine(record, storage, config, kubernetes, setup.as_deref(), None).await,
         Request::Prune { dry_run, checkpoints, min_age_ms, keep } => {
             let mut terms = prune::terms(config, Duration::from_millis(min_age_ms));
             (terms.checkpoints, terms.keep) = (checkpoints, keep.unwrap_or(terms.keep));
@@ -236,6 +239,7 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             completed_at: None,
             bytes: None,
             duration_ms: None,
+            predicted_ms: None,
             doubt: None,
             salvaged: false,
             base: based.base.as_ref().map(|base| base.path.clone()),
@@ -252,6 +256,7 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             completed_at: Some(saved.completed_at),
             bytes: saved.bytes,
             duration_ms: saved.duration_ms,
+            predicted_ms: saved.predicted_ms,
             doubt: saved.doubt.clone(),
             salvaged: saved.salvaged,
             ..row.clone()
@@ -364,17 +369,23 @@ async fn plan(
     })
 }
 
-async fn examine(
+/// Looks at everything that savepointd relies on, and at the job that runs, where one does.
+///
+/// # Errors
+/// A refusal, if not even the cluster can be told.
+pub async fn examine(
     record: &Record,
     storage: &Storage,
     config: &Config,
     kubernetes: Option<&Kubernetes>,
     setup: Option<&Setup>,
+    running: Option<&Running>,
 ) -> Result<Answer, Answer> {
     let cluster = &cluster(config, kubernetes).await?;
     // Those that a start has used, else those that the next one will; a record that can't be read is a finding by itself.
+    let mut missing = None;
     let known = if let Some(setup) = setup {
-        Some(plan::directories(config, setup).map_err(|reason| refused(reason, false))?)
+        plan::directories(config, setup).map_err(|reason| missing = Some(reason)).ok()
     } else {
         let snapshot = record.load().await.ok();
         let claimed =
@@ -382,7 +393,9 @@ async fn examine(
         claimed.or_else(|| plan::directories(config, &Setup::default()).ok())
     };
     let storage = setup.map_or_else(|| storage.clone(), |setup| storage.or_of(setup));
-    let subject = Subject { config, record, storage: &storage, cluster, directories: known.as_ref() };
+    let directories = known.as_ref();
+    let subject =
+        Subject { config, record, storage: &storage, cluster, directories, missing, setup, kubernetes, running };
     Ok(Answer::Findings(doctor::examine(&subject).await))
 }
 

@@ -6,6 +6,7 @@
 pub mod choose;
 pub mod confirm;
 pub mod entry;
+pub mod estimate;
 pub mod failure;
 pub mod grace;
 pub mod history;

@@ -17,7 +17,8 @@ use crate::protocol::id::JobId;
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::point::{Kind, PointRef, normalize};
 use crate::protocol::stop::{
-    Effect, Ending, Event, JobState, JobsReply, PollReply, PostReply, RecordReply, Release, Search, Secured, Stop,
+    CheckpointReply, Effect, Ending, Event, InFlight, JobState, JobsReply, PollReply, PostReply, RecordReply, Release,
+    Search, Secured, Stop,
 };
 use crate::protocol::time::Deadline;
 use crate::record::marker::Marker;
@@ -46,6 +47,8 @@ pub struct Hands {
     pub above: Option<u64>,
     /// Points that the record knows already.
     pub known: Vec<String>,
+    /// What the savepoint is expected to take, to be kept beside what it took.
+    pub predicted: Option<Duration>,
     /// Turns true when the JobManager's process has ended.
     pub gone: watch::Receiver<bool>,
     /// When it has to be over; what is told later counts from then on.
@@ -85,8 +88,7 @@ pub async fn drive(
                 if let Effect::Note(attempt) | Effect::Post(attempt) = &effect {
                     attempted(attempt);
                 }
-                let asks_flink =
-                    matches!(effect, Effect::ReadJobs | Effect::Post(_) | Effect::Poll(_) | Effect::ReadEnd(_));
+                let asks_flink = effect.asks_flink();
                 let mut gone_now = hands.gone.clone();
                 let work = hands.carry_out(&effect, soon(clock.instant(until)), &mut prepared);
                 tokio::pin!(work);
@@ -105,7 +107,10 @@ pub async fn drive(
                         }
                     }
                 };
-                if !matches!(event, Event::Polled(PollReply::InProgress)) {
+                if !matches!(
+                    event,
+                    Event::Polled(PollReply::InProgress) | Event::CheckpointPolled(CheckpointReply::InProgress)
+                ) {
                     tracing::debug!(?event, "stop");
                 }
                 stop.on(event, clock.now());
@@ -134,10 +139,13 @@ fn no_answer(effect: &Effect) -> Event {
     let late = || "no answer in time".to_owned();
     match effect {
         Effect::ReadJobs => Event::Jobs(JobsReply::Unreachable(late())),
+        Effect::Survey(_) => Event::Surveyed(None),
+        Effect::PostCheckpoint(..) => Event::CheckpointPosted(PostReply::Lost(late())),
+        Effect::PollCheckpoint(..) => Event::CheckpointPolled(CheckpointReply::Lost(late())),
         Effect::Note(_) => Event::Noted,
         Effect::Post(_) => Event::Posted(PostReply::Lost(late())),
         Effect::Poll(_) => Event::Polled(PollReply::Lost(late())),
-        Effect::Search | Effect::Verify(_) | Effect::FindCheckpoint => {
+        Effect::Search(_) | Effect::Verify(_) | Effect::FindCheckpoint => {
             Event::Searched(Search::Unreadable(format!("storage: {}", late())))
         }
         Effect::ReadEnd(_) => Event::End(None),
@@ -164,6 +172,19 @@ impl Hands {
                 }
                 Event::Jobs(reply)
             }
+            Effect::Survey(job_id) => Event::Surveyed(match self.flink.survey(*job_id).await {
+                Ok(survey) => Some(survey),
+                Err(error) => {
+                    tracing::warn!(error = report::chain(&error), "what Flink is doing could not be read; going on");
+                    None
+                }
+            }),
+            Effect::PostCheckpoint(job_id, trigger_id) => {
+                Event::CheckpointPosted(self.flink.ask_for_checkpoint(*job_id, *trigger_id).await)
+            }
+            Effect::PollCheckpoint(job_id, trigger_id) => {
+                Event::CheckpointPolled(self.flink.checkpoint_result(*job_id, *trigger_id).await)
+            }
             Effect::Note(attempt) => {
                 if let Some((record, _)) = &self.memory {
                     let reply = record.say(self.epoch, Fact::Attempted(attempt.clone())).await;
@@ -175,8 +196,9 @@ impl Hands {
             }
             Effect::Post(attempt) => Event::Posted(self.flink.post_stop(attempt).await),
             Effect::Poll(attempt) => Event::Polled(self.flink.poll_stop(attempt.job_id, attempt.trigger_id).await),
-            Effect::Search => {
-                let found = storage::newest_savepoint(&self.storage, &self.target, self.above, &self.known, until);
+            Effect::Search(above) => {
+                let above = self.above.max(*above);
+                let found = storage::newest_savepoint(&self.storage, &self.target, above, &self.known, until);
                 Event::Searched(found.await)
             }
             Effect::Verify(location) => Event::Searched(storage::look(&self.storage, location, Some(until)).await),
@@ -190,6 +212,9 @@ impl Hands {
             Effect::ReadEnd(job_id) => Event::End(read_end(&self.flink, *job_id).await),
             Effect::Record(ending) => {
                 if prepared.is_empty() {
+                    if let (Some(took), Some(predicted)) = (ending.took, self.predicted) {
+                        tracing::info!(?took, ?predicted, "the savepoint took its time");
+                    }
                     *prepared = self.facts(ending).into_iter().map(|fact| record::entry(self.epoch, fact)).collect();
                 }
                 Event::Recorded(self.record(prepared).await)
@@ -200,8 +225,12 @@ impl Hands {
 
     fn facts(&self, ending: &Ending) -> Vec<Fact> {
         let mut facts = Vec::new();
+        if let Some((secured, InFlight { attempt, kind })) = &ending.joined {
+            facts.extend(self.saved(secured, Some(attempt), *kind, None).map(Fact::Saved));
+        }
         if let Some((secured, attempt)) = &ending.saved {
-            facts.extend(self.saved(secured, attempt.as_ref(), ending.took).map(Fact::Saved));
+            let kind = if attempt.is_some() { Kind::Final } else { Kind::Checkpoint };
+            facts.extend(self.saved(secured, attempt.as_ref(), kind, ending.took).map(Fact::Saved));
         }
         if let Some(end) = &ending.end {
             facts.extend(end_facts(end, self.epoch));
@@ -210,15 +239,23 @@ impl Hands {
         facts
     }
 
-    fn saved(&self, secured: &Secured, attempt: Option<&Attempt>, took: Option<Duration>) -> Option<Saved> {
+    fn saved(
+        &self,
+        secured: &Secured,
+        attempt: Option<&Attempt>,
+        kind: Kind,
+        took: Option<Duration>,
+    ) -> Option<Saved> {
         Some(Saved {
             job_id: attempt.map(|attempt| attempt.job_id).or(secured.job_id).or_else(|| self.job_id.get())?,
+            job_name: None,
             point: PointRef { epoch: Some(self.epoch), ..secured.point.clone() },
-            kind: if attempt.is_some() { Kind::Final } else { Kind::Checkpoint },
+            kind,
             format: attempt.map(|attempt| attempt.format),
             completed_at: secured.completed_at.unwrap_or_else(Timestamp::now),
             bytes: secured.bytes,
-            duration_ms: took.and_then(|took| u64::try_from(took.as_millis()).ok()),
+            duration_ms: took.and_then(millis),
+            predicted_ms: took.and(self.predicted).and_then(millis),
             doubt: secured.doubt.clone(),
             salvaged: false,
         })
@@ -244,18 +281,24 @@ impl Hands {
     }
 }
 
+fn millis(duration: Duration) -> Option<u64> {
+    u64::try_from(duration.as_millis()).ok()
+}
+
 /// The facts of a job's own end: the end itself, and the savepoint with which a person stopped it.
 #[must_use]
 pub fn end_facts(end: &End, epoch: u64) -> Vec<Fact> {
     let saved = end.savepoint.as_ref().map(|point| {
         Fact::Saved(Saved {
             job_id: end.job_id,
+            job_name: None,
             point: PointRef { epoch: Some(epoch), ..point.clone() },
             kind: Kind::Manual,
             format: None,
             completed_at: Timestamp::now(),
             bytes: None,
             duration_ms: None,
+            predicted_ms: None,
             doubt: Some("not looked at".to_owned()),
             salvaged: false,
         })

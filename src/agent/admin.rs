@@ -86,10 +86,25 @@ impl Agent {
             "base": session.and_then(|session| session.go.base.as_ref()).map(|base| base.path.as_str()),
             "started": session.is_some_and(|session| session.started.get()),
             "confirmed": session.and_then(|session| session.confirmed.borrow().clone()),
+            "prediction": session.and_then(|session| self.predicted(session)),
             "stopping": orders.stopping,
             "guards": self.guards.number(),
             "outcome": orders.release.as_ref().and_then(|release| release.outcome),
         })
+    }
+
+    fn predicted(&self, session: &super::session::Session) -> Option<serde_json::Value> {
+        let prediction = session.prediction.borrow().clone()?;
+        let advice = self.advice(session)?;
+        Some(json!({
+            "likely_seconds": prediction.savepoint.likely.as_secs_f64(),
+            "at_most_seconds": prediction.savepoint.at_most.as_secs_f64(),
+            "checkpoint_seconds": prediction.checkpoint.map(|checkpoint| checkpoint.likely.as_secs_f64()),
+            "bytes": prediction.bytes,
+            "basis": prediction.basis,
+            "grace_seconds": advice.has.as_secs_f64(),
+            "advice": advice.to_string(),
+        }))
     }
 
     fn status_page(&self) -> String {

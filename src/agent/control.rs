@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 
 use super::Agent;
+use crate::doctor::Running;
 use crate::http::{self, Body, Handler};
 use crate::people;
 
@@ -33,6 +34,12 @@ async fn route(agent: &Agent, request: Request<Incoming>) -> Result<Response<Bod
             }
             let kubernetes = agent.kubernetes.as_ref();
             let prunes = matches!(asked, people::Request::Prune { dry_run: false, .. });
+            if let people::Request::Doctor { setup } = &asked {
+                let running = agent.running();
+                let (setup, running) = (setup.as_deref(), running.as_ref());
+                let examined = people::examine(&agent.record, &storage, &agent.config, kubernetes, setup, running);
+                return Ok(http::json(StatusCode::OK, &examined.await.unwrap_or_else(|refusal| refusal)));
+            }
             let answering = people::answer(asked, &agent.record, &storage, &agent.config, kubernetes);
             let answer = tokio::select! {
                 answer = answering => answer,
@@ -45,4 +52,18 @@ async fn route(agent: &Agent, request: Request<Incoming>) -> Result<Response<Bod
         }
         _ => http::text(StatusCode::NOT_FOUND, "text/plain", "no such request"),
     })
+}
+
+impl Agent {
+    /// The job that runs, as `doctor` wants it.
+    fn running(&self) -> Option<Running> {
+        let session = self.served().filter(|session| session.started.get())?;
+        Some(Running {
+            flink: session.flink.clone(),
+            job_id: session.job_id.get(),
+            prediction: session.prediction.borrow().clone(),
+            advice: self.advice(&session),
+            guards: self.guards.number(),
+        })
+    }
 }

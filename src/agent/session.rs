@@ -11,6 +11,8 @@ use crate::api::Finish;
 use crate::flink::Flink;
 use crate::flink::setup::Setup;
 use crate::protocol::entry::Attempt;
+use crate::protocol::estimate::advice::Fit;
+use crate::protocol::estimate::{Evidence, Prediction};
 use crate::protocol::grace::Cause;
 use crate::protocol::id::JobId;
 use crate::protocol::start::Go;
@@ -67,6 +69,14 @@ pub(super) struct Session {
     pub(super) handing_over: Cell<bool>,
     /// The newest pod whose wish to take over was tried.
     pub(super) tried: RefCell<Option<Tried>>,
+    /// What a stop that begins now is expected to take; none until Flink has told anything.
+    pub(super) prediction: RefCell<Option<Prediction>>,
+    /// A savepoint that the agent has asked for and whose result it has not read: a stop goes on with it.
+    pub(super) in_flight: RefCell<Option<Attempt>>,
+    /// What that rests on.
+    pub(super) evidence: RefCell<Evidence>,
+    /// What was last said of the grace period: how it fits, and what would be enough.
+    pub(super) advised: Cell<Option<(Fit, Duration)>>,
     /// When the stop has to be over.
     pub(super) deadline: watch::Sender<Deadline>,
     /// Why the pod ends, once it has told.
@@ -99,6 +109,10 @@ impl Session {
             stopping: Cell::new(false),
             handing_over: Cell::new(false),
             tried: RefCell::default(),
+            prediction: RefCell::default(),
+            in_flight: RefCell::default(),
+            evidence: RefCell::default(),
+            advised: Cell::default(),
             deadline: watch::Sender::new(Deadline::after(Moment(0), Duration::ZERO, Duration::ZERO)),
             cause: RefCell::default(),
             presence: Presence::default(),
@@ -116,6 +130,11 @@ impl Session {
             self.retains.set(asked.ok().and_then(Result::ok).map(|retains| retains.unwrap_or(true)));
         }
         self.retains.get().unwrap_or(false)
+    }
+
+    /// What the prediction rests on, in words.
+    pub(super) fn basis(&self) -> Option<String> {
+        self.prediction.borrow().as_ref().map(|prediction| prediction.basis.clone())
     }
 
     pub(super) fn epoch(&self) -> u64 {

@@ -9,12 +9,22 @@ use super::session::Session;
 use crate::api::{Drained, Exited, Orders, ReleaseOrder};
 use crate::protocol::entry::{Attempt, Entry, Fact};
 use crate::protocol::id::TriggerId;
-use crate::protocol::stop::{Plan, RecordReply, Release, Stop};
+use crate::protocol::point::{Format, Kind};
+use crate::protocol::stop::{InFlight, Plan, RecordReply, Release, Stop};
 use crate::protocol::time::{Deadline, Moment};
 use crate::{random, record, stop};
 
 /// How soon the record is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
+
+/// People take canonical savepoints unless they say otherwise, the clock native ones.
+fn in_flight(attempt: Attempt) -> InFlight {
+    let kind = match attempt.format {
+        Format::Native => Kind::Periodic,
+        Format::Canonical => Kind::Manual,
+    };
+    InFlight { attempt, kind }
+}
 
 impl Agent {
     /// Begins a stop, or joins the one that is under way. It goes on when whoever asked hangs up.
@@ -45,6 +55,7 @@ impl Agent {
             return self.order(session.epoch(), |orders| orders.stopping = true);
         }
         session.abort_tasks();
+        self.foresee(session);
         // Flink would answer a second stop under the first one's trigger id with the first one's failure.
         let tried = session.tried.borrow().clone();
         let seed = match tried.filter(|_| session.handing_over.get()) {
@@ -63,6 +74,8 @@ impl Agent {
             seed: TriggerId::seed(&seed),
             ran: session.ran.get(),
             checkpoints_survive: false,
+            prediction: session.prediction.borrow().clone(),
+            in_flight: session.in_flight.take().map(in_flight),
         };
         tracing::info!(epoch = session.epoch(), ?grace, "stopping");
         self.order(session.epoch(), |orders| orders.stopping = true);
@@ -74,6 +87,7 @@ impl Agent {
             let took = agent.clock.now().since(began);
             stop::log(&release);
             agent.metrics.stopped(&release, took);
+            agent.tell_how_long_it_took().await;
             agent.event_of_stop(&session, &release, took);
             if agent.keeps_the_job(&session, &release) {
                 return;
@@ -121,6 +135,7 @@ impl Agent {
             checkpoints: session.finish.checkpoints.clone(),
             above: session.finish.above,
             known: session.said.known.clone(),
+            predicted: session.prediction.borrow().as_ref().map(|prediction| prediction.savepoint.likely),
             gone: session.gone.subscribe(),
             deadline: session.deadline.subscribe(),
         };
@@ -158,6 +173,7 @@ impl Agent {
         let task = tokio::task::spawn_local(async move { agent.watch(&watched).await });
         session.adopt(task.abort_handle());
         self.prune_later(session);
+        self.estimate_now_and_then(session);
     }
 
     pub(super) fn exited(self: &Rc<Self>, session: &Session, exited: Exited) {

@@ -27,6 +27,12 @@ pub(super) async fn check(subject: &Subject<'_>) -> Vec<Finding> {
         Err(_) => {}
     }
 
+    if let Some(missing) = &subject.missing {
+        let fix = "set them in Flink's configuration: execution.checkpointing.savepoint-dir and execution.checkpointing.dir (before 1.20: \
+                   state.savepoints.dir and state.checkpoints.dir); or savepoint.directory and checkpoint.directory here";
+        findings.push(Finding::trouble(Verdict::Bad, "Flink's directories", missing, fix));
+        return findings;
+    }
     let Some(directories) = subject.directories else {
         let fix = "give its command line as for a start: savepointd doctor -- CMD";
         findings.push(Finding::trouble(

@@ -39,6 +39,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether Flink answered with 404.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Status { status: StatusCode::NOT_FOUND, .. })
+    }
+
     /// Whether Flink has certainly not taken the request, and will not take the same one later either.
     ///
     /// 408 and 429 ask to come again; 5xx leaves open what happened.

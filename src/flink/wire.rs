@@ -15,6 +15,8 @@ pub(super) struct Overview {
 #[derive(Debug, Deserialize)]
 pub(super) struct OverviewJob {
     jid: JobId,
+    #[serde(default)]
+    name: String,
     state: String,
     tasks: Tasks,
 }
@@ -31,6 +33,7 @@ impl From<OverviewJob> for Job {
         let up = job.tasks.running + job.tasks.finished;
         Self {
             id: job.jid,
+            name: job.name,
             state: match job.state.as_str() {
                 "INITIALIZING" => JobState::Initializing,
                 "FINISHED" => JobState::Finished,
@@ -277,6 +280,16 @@ mod tests {
             reason.starts_with("org.apache.flink.runtime.checkpoint.CheckpointException: Checkpoint triggering task"),
             "{reason}"
         );
+    }
+
+    #[test]
+    fn a_job_is_known_by_its_name_where_flink_gives_one() {
+        let job = |text: &str| Job::from(serde_json::from_str::<OverviewJob>(text).unwrap());
+        let id = "000102030405060708090a0b0c0d0e0f";
+        let tasks = r#""state":"RUNNING","tasks":{"total":2,"running":1,"finished":1}"#;
+        let named = job(&format!(r#"{{"jid":"{id}","name":"orders","start-time":1,{tasks}}}"#));
+        assert!(named.name == "orders" && named.all_tasks_up && named.state == JobState::Active, "{named:?}");
+        assert_eq!(job(&format!(r#"{{"jid":"{id}",{tasks}}}"#)).name, "");
     }
 
     #[test]

@@ -85,9 +85,24 @@ impl Kubernetes {
             let ip = self.inner.pod.ip.or_else(|| pod.status.pod_ip.as_deref()?.parse().ok());
             let address =
                 ip.zip(self.inner.admin_port).map(|(ip, port)| std::net::SocketAddr::new(ip, port).to_string());
-            Ok(PodRef { namespace, name, uid, created: pod.metadata.creation_timestamp, address })
+            let own = PodRef { namespace, name, uid, created: pod.metadata.creation_timestamp, address };
+            Ok((own, pod.spec.termination_grace_period_seconds.map(Duration::from_secs)))
         });
-        own.await.cloned()
+        own.await.map(|(own, _)| own.clone())
+    }
+
+    /// How long this pod is given to end, usually; none while it was not read.
+    #[must_use]
+    pub fn own_grace(&self) -> Option<Duration> {
+        self.inner.own.get().and_then(|(_, grace)| *grace)
+    }
+
+    /// This pod as the API server shows it, for whoever looks at its specification.
+    ///
+    /// # Errors
+    /// If the pod can't be read.
+    pub async fn own_manifest(&self) -> Result<serde_json::Value, Error> {
+        self.get(&path(&self.namespace().await?, &self.own_name())).await
     }
 
     /// Looks at this pod's end: what is left of it, by the API server's own clock, and why it ends.
@@ -105,7 +120,7 @@ impl Kubernetes {
         let at = answer.at;
         let pod =
             Pod::deserialize(answer.body).map_err(|source| Error::Answer { what: format!("GET {path}"), source })?;
-        let known = self.inner.pod.uid.as_ref().or_else(|| self.inner.own.get().map(|own| &own.uid));
+        let known = self.inner.pod.uid.as_ref().or_else(|| self.inner.own.get().map(|(own, _)| &own.uid));
         if known.is_some_and(|uid| *uid != pod.metadata.uid) {
             return Ok((Sight::Absent, Cause::Forced));
         }

@@ -223,6 +223,9 @@ pub struct Attempt {
 pub struct Saved {
     /// The job that wrote it.
     pub job_id: JobId,
+    /// Its name, where several jobs may have to be told from each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_name: Option<String>,
     /// Where, and its number.
     pub point: PointRef,
     /// What made it.
@@ -238,6 +241,9 @@ pub struct Saved {
     /// From the request to its completion, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// How long that was expected to take before it began, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted_ms: Option<u64>,
     /// Why it could not be proven whole when it was recorded; none if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,

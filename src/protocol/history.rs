@@ -180,12 +180,14 @@ impl History {
                 if let Some(point) = end.savepoint.clone().filter(|point| !known(point)) {
                     epoch.save(Saved {
                         job_id: end.job_id,
+                        job_name: None,
                         point: PointRef { epoch: Some(entry.epoch), ..point },
                         kind: Kind::Manual,
                         format: None,
                         completed_at: entry.at,
                         bytes: None,
                         duration_ms: None,
+                        predicted_ms: None,
                         doubt: Some("not looked at".to_owned()),
                         salvaged: false,
                     });
@@ -350,12 +352,14 @@ mod tests {
         );
         let saved = Fact::Saved(Saved {
             job_id,
+            job_name: None,
             point: PointRef { epoch: Some(1), ..point },
             kind: Kind::Manual,
             format: None,
             completed_at: Timestamp::UNIX_EPOCH,
             bytes: Some(5),
             duration_ms: None,
+            predicted_ms: None,
             doubt: None,
             salvaged: false,
         });

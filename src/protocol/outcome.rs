@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum StopOutcome {
     /// The final savepoint is durable.
     Savepoint,
-    /// No final savepoint, but a completed checkpoint of this epoch is kept.
+    /// No final savepoint, but a completed checkpoint of this epoch is kept, or a savepoint that was in flight when the stop began.
     Checkpoint,
     /// The job had done nothing since the epoch's base: that is still the newest state.
     Unchanged,

@@ -20,12 +20,14 @@ pub fn salvage(history: &History, found: &[Found], secured: &Secured, now: Times
     let attempt = epoch.attempt.as_ref().filter(|attempt| is_in(path, &attempt.target));
     let saved = Saved {
         job_id: attempt.map(|attempt| attempt.job_id).or(epoch.ran).or_else(|| epoch.claim.as_ref()?.job_id)?,
+        job_name: None,
         point: PointRef { epoch: Some(number), ..secured.point.clone() },
         kind: kind(epoch),
         format: attempt.map(|attempt| attempt.format),
         completed_at: secured.completed_at.unwrap_or(now),
         bytes: secured.bytes,
         duration_ms: None,
+        predicted_ms: None,
         doubt: None,
         salvaged: true,
     };

@@ -1,24 +1,32 @@
 //! The stop as a state machine: signal → deadline → rung → savepoint → verify → record → release.
 //!
 //! One thing is under way at any time. [`Stop::next`] says what; whoever drives it does that, no longer than it says,
-//! and reports with [`Stop::on`]. The rungs: stop-with-savepoint; where Flink or the deadline does not allow that, the
-//! newest completed checkpoint. After a request for a savepoint there is no other request before the answer to the
-//! first was read: a second stop destroys the first (measured on Flink 1.20.5).
+//! and reports with [`Stop::on`]. The rungs, decided before anything is asked of Flink (see [`rung`]): stop-with-savepoint; before
+//! it a checkpoint on demand, where its fit is doubtful; where Flink or the deadline allows no savepoint, the newest completed
+//! checkpoint. What is in flight already is joined (see [`joining`]). After a request for a savepoint there is no other
+//! request before the answer to the first was read: a second stop destroys the first (measured on Flink 1.20.5).
 
+mod ending;
+mod insurance;
+mod joining;
 mod messages;
+mod rung;
 mod writing;
 
 use std::time::Duration;
 
 pub use messages::{
-    Effect, Ending, Event, Job, JobState, JobsReply, Plan, PollReply, PostReply, RecordReply, Release, Search, Secured,
+    CheckpointReply, Effect, Ending, Event, InFlight, Job, JobState, JobsReply, Newest, Plan, PollReply, PostReply,
+    RecordReply, Release, Search, Secured, Survey,
 };
 
-use super::entry::{Attempt, End, EndKind};
-use super::id::{JobId, TriggerId};
-use super::outcome::StopOutcome;
+use super::entry::Attempt;
+use super::id::JobId;
 use super::point::{PointRef, normalize};
 use super::time::{Deadline, Moment};
+use insurance::OnDemand;
+use joining::Joining;
+use rung::Insurance;
 use writing::Writing;
 
 /// How long one request to Flink, to the store or to the record may take.
@@ -28,6 +36,9 @@ const REQUEST: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(10);
 /// How long the note of a request may hold it up: whoever asked for the stop is told of it too.
 const NOTE: Duration = Duration::from_secs(1);
+/// How long Flink's statistics may hold a stop up, and how often they are asked for if they don't come.
+const SURVEY: Duration = Duration::from_secs(1);
+const SURVEYS: u8 = 2;
 /// How long at most a stop waits for a job whose tasks are not all running.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long after the savepoint the job may take to become terminal before the JobManager is ended all the same.
@@ -42,6 +53,16 @@ type Step = super::Step<Effect, Release>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Look,
+    Survey(JobId),
+    /// A savepoint of ours that was in flight when the stop began is waited for.
+    Join(Joining),
+    VerifyJoined {
+        joining: Joining,
+        location: String,
+    },
+    SearchJoined(Joining),
+    PostCheckpoint(OnDemand),
+    PollCheckpoint(OnDemand),
     Note(Attempt),
     Post(Attempt),
     Poll(Attempt),
@@ -56,6 +77,8 @@ enum State {
     },
     FindCheckpoint {
         reason: String,
+        /// The job to be stopped with a savepoint all the same, if there is none.
+        otherwise: Option<JobId>,
     },
     ReadEnd {
         job_id: JobId,
@@ -64,6 +87,8 @@ enum State {
     Record(Writing),
     /// The record can't be written now: the marker says it until then.
     Mark(Writing),
+    /// A result that was not read keeps the JobManager from ending.
+    Reread(Release, Attempt),
     Settle(Release),
     Done(Release),
 }
@@ -78,6 +103,21 @@ pub struct Stop {
     posted: Option<Moment>,
     settle_until: Moment,
     attempts: u32,
+    /// The newest request for a savepoint.
+    asked: Option<Attempt>,
+    /// How often Flink is still to be asked what it is doing.
+    surveys: u8,
+    survey: Survey,
+    /// Somebody else's stop-with-savepoint is under way, as far as is known.
+    others_stop: bool,
+    courtesy_until: Option<Moment>,
+    insurance: Insurance,
+    /// What was in flight when the stop began, and became complete.
+    joined: Option<(Secured, InFlight)>,
+    /// A request of ours whose answer nobody waited for.
+    unread: Option<Attempt>,
+    /// By what the rung was chosen, in words.
+    why: Option<String>,
     ran: bool,
     gone: bool,
 }
@@ -92,7 +132,7 @@ impl Stop {
             Some(attempt) => (State::Post(attempt), 1),
             None => (State::Look, 0),
         };
-        let ran = plan.ran;
+        let (ran, asked) = (plan.ran, plan.resume.clone());
         Self {
             plan,
             state,
@@ -101,6 +141,15 @@ impl Stop {
             posted: None,
             settle_until: began,
             attempts,
+            asked,
+            surveys: if attempts == 0 { SURVEYS } else { 0 },
+            survey: Survey::default(),
+            others_stop: false,
+            courtesy_until: None,
+            insurance: Insurance::None,
+            joined: None,
+            unread: None,
+            why: None,
             ran,
             gone: false,
         }
@@ -112,13 +161,7 @@ impl Stop {
         match &self.state {
             State::Note(attempt) | State::Post(attempt) | State::Poll(attempt) => Some(attempt),
             State::Search { attempt, .. } | State::Verify { attempt, .. } => Some(attempt),
-            State::Look
-            | State::FindCheckpoint { .. }
-            | State::ReadEnd { .. }
-            | State::Record(_)
-            | State::Mark(_)
-            | State::Settle(_)
-            | State::Done(_) => None,
+            _ => None,
         }
     }
 
@@ -130,6 +173,7 @@ impl Stop {
 
     /// What to do now.
     pub fn next(&mut self, now: Moment) -> Step {
+        self.leave_what_was_in_flight(now);
         self.leave_what_is_hopeless(now);
         self.leave_a_record_that_is_late(now);
         if let State::Done(release) = &self.state {
@@ -143,10 +187,17 @@ impl Stop {
         }
         let effect = match &self.state {
             State::Look | State::Settle(_) => Effect::ReadJobs,
+            State::Survey(job_id) => Effect::Survey(*job_id),
+            State::Join(joining) => Effect::Poll(joining.in_flight.attempt.clone()),
+            State::Reread(_, attempt) => Effect::Poll(attempt.clone()),
+            State::VerifyJoined { location, .. } => Effect::Verify(location.clone()),
+            State::SearchJoined(_) => Effect::Search(None),
+            State::PostCheckpoint(asked) => Effect::PostCheckpoint(asked.job_id, asked.trigger_id),
+            State::PollCheckpoint(asked) => Effect::PollCheckpoint(asked.job_id, asked.trigger_id),
             State::Note(attempt) => Effect::Note(attempt.clone()),
             State::Post(attempt) => Effect::Post(attempt.clone()),
             State::Poll(attempt) => Effect::Poll(attempt.clone()),
-            State::Search { .. } => Effect::Search,
+            State::Search { .. } => Effect::Search(self.highest()),
             State::Verify { location, .. } => Effect::Verify(location.clone()),
             State::FindCheckpoint { .. } => Effect::FindCheckpoint,
             State::ReadEnd { job_id, .. } => Effect::ReadEnd(*job_id),
@@ -168,20 +219,30 @@ impl Stop {
         }
         let reason = if self.gone { "the JobManager's process has ended" } else { "the deadline's reserve has begun" };
         match &self.state {
-            State::Look => self.find_checkpoint(now, reason.to_owned()),
+            State::Look | State::Survey(_) if self.others_stop => {
+                self.find_checkpoint(now, &format!("{reason}, and somebody else's stop-with-savepoint was not at its end"));
+            }
+            // Not asked for yet, or nothing that could be missed has come of it.
+            State::Look | State::Survey(_) | State::PostCheckpoint(_) | State::PollCheckpoint(_) | State::Note(_) => {
+                self.find_checkpoint(now, reason);
+            }
+            State::Join(joining) => {
+                let joining = joining.clone();
+                self.go(now, State::SearchJoined(joining));
+            }
             State::ReadEnd { job_id, state } => {
                 let (job_id, state) = (*job_id, *state);
                 self.ended(job_id, state, None, now);
             }
-            // Not asked for yet, so nothing can have come of it.
-            State::Note(_) => self.find_checkpoint(now, reason.to_owned()),
             State::Post(attempt) | State::Poll(attempt) => {
                 let attempt = attempt.clone();
                 self.search(now, attempt, reason.to_owned(), false);
             }
-            State::Settle(release) => self.state = State::Done(release.clone()),
+            State::Settle(release) | State::Reread(release, _) => self.state = State::Done(release.clone()),
             State::Search { .. }
             | State::Verify { .. }
+            | State::VerifyJoined { .. }
+            | State::SearchJoined(_)
             | State::FindCheckpoint { .. }
             | State::Record(_)
             | State::Mark(_)
@@ -195,7 +256,8 @@ impl Stop {
         match &self.state {
             State::Record(writing) | State::Mark(writing) => writing.limit(deadline),
             _ if now >= deadline.cutoff() => deadline.record_until(),
-            State::Settle(_) => self.settle_until.min(deadline.cutoff()),
+            State::Settle(_) | State::Reread(..) => self.settle_until.min(deadline.cutoff()),
+            State::Join(joining) => joining.until.min(deadline.cutoff()),
             _ => deadline.cutoff(),
         }
     }
@@ -207,7 +269,12 @@ impl Stop {
             // Searching, finding and verifying together leave a part of the reserve to the record.
             _ if now >= self.plan.deadline.cutoff() => self.plan.deadline.reserve / 8,
             State::Note(_) => NOTE,
-            State::Search { .. } | State::Verify { .. } | State::FindCheckpoint { .. } => LOOK,
+            State::Survey(_) => SURVEY.min(self.left(now) / 10),
+            State::Search { .. }
+            | State::Verify { .. }
+            | State::VerifyJoined { .. }
+            | State::SearchJoined(_)
+            | State::FindCheckpoint { .. } => LOOK,
             _ => REQUEST,
         };
         now.plus(slice).min(self.limit(now))
@@ -221,6 +288,18 @@ impl Stop {
         }
         match (self.state.clone(), event) {
             (State::Look, Event::Jobs(reply)) => self.looked(reply, now),
+            (State::Survey(job_id), Event::Surveyed(survey)) => self.surveyed(job_id, survey, now),
+            (State::Join(joining), Event::Polled(reply)) => self.joined(joining, reply, now),
+            (State::VerifyJoined { joining, location }, Event::Searched(search)) => {
+                self.found_joined(joining, Some(&location), search, now);
+            }
+            (State::SearchJoined(joining), Event::Searched(search)) => self.found_joined(joining, None, search, now),
+            (State::PostCheckpoint(asked), Event::CheckpointPosted(reply)) => {
+                self.checkpoint_was_posted(asked, &reply, now);
+            }
+            (State::PollCheckpoint(asked), Event::CheckpointPolled(reply)) => {
+                self.checkpoint_polled(asked, &reply, now);
+            }
             (State::Note(attempt), Event::Noted) => self.go(now, State::Post(attempt)),
             (State::Post(attempt), Event::Posted(reply)) => self.was_posted(attempt, reply, now),
             (State::Poll(attempt), Event::Polled(reply)) => self.polled(attempt, reply, now),
@@ -232,15 +311,15 @@ impl Stop {
                     self.look_until = patience(now, self.plan.deadline.cutoff());
                     self.pause(now, LOOK_AGAIN, State::Look);
                 }
-                Search::Nothing => self.find_checkpoint(now, reason),
-                Search::Broken(why) | Search::Unreadable(why) => self.find_checkpoint(now, format!("{reason}; {why}")),
+                Search::Nothing => self.find_checkpoint(now, &reason),
+                Search::Broken(why) | Search::Unreadable(why) => self.find_checkpoint(now, &format!("{reason}; {why}")),
             },
             (State::Verify { attempt, location }, Event::Searched(search)) => match search {
                 // Doubtful or not: it is the best there is, and its doubt is recorded with it.
                 Search::Found(secured) => self.save(now, secured, Some(attempt), "taken by Flink"),
-                Search::Nothing => self.find_checkpoint(now, format!("Flink named {location}, but nothing is there")),
+                Search::Nothing => self.find_checkpoint(now, &format!("Flink named {location}, but nothing is there")),
                 Search::Broken(why) => {
-                    self.find_checkpoint(now, format!("Flink named {location}, but it is not whole: {why}"));
+                    self.find_checkpoint(now, &format!("Flink named {location}, but it is not whole: {why}"));
                 }
                 // Flink wrote it and says so; that our own look failed makes it no worse. The next start looks again.
                 Search::Unreadable(why) => {
@@ -250,10 +329,18 @@ impl Stop {
                     self.save(now, secured, Some(attempt), "taken by Flink");
                 }
             },
-            (State::FindCheckpoint { reason }, Event::Searched(search)) => self.found_checkpoint(reason, search, now),
+            (State::FindCheckpoint { reason, otherwise }, Event::Searched(search)) => {
+                self.found_checkpoint(reason, otherwise, search, now);
+            }
             (State::ReadEnd { job_id, state }, Event::End(end)) => self.ended(job_id, state, end, now),
             (State::Record(writing), Event::Recorded(reply)) => self.recorded(writing, reply, now),
             (State::Mark(writing), Event::Marked(marked)) => self.marked(writing, marked, now),
+            (State::Reread(release, attempt), Event::Polled(reply)) => match reply {
+                PollReply::InProgress | PollReply::Lost(_) if now < self.settle_until => {
+                    self.pause(now, RETRY, State::Reread(release, attempt));
+                }
+                _ => self.go(now, State::Settle(release)),
+            },
             (State::Settle(release), Event::Jobs(reply)) => {
                 let settled = match reply {
                     JobsReply::Listed(jobs) => self.pick(&jobs).is_none_or(|job| job.state.is_terminal()),
@@ -273,7 +360,7 @@ impl Stop {
         let jobs = match reply {
             JobsReply::Listed(jobs) => jobs,
             JobsReply::Unreachable(why) if !self.ran => {
-                return self.find_checkpoint(now, format!("Flink was not up yet ({why})"));
+                return self.find_checkpoint(now, &format!("Flink was not up yet ({why})"));
             }
             JobsReply::Unreachable(why) => return self.look_again(now, &format!("Flink does not answer ({why})")),
         };
@@ -282,34 +369,23 @@ impl Stop {
                 let count = jobs.len();
                 self.find_checkpoint(
                     now,
-                    format!("the cluster runs {count} jobs, and none of them is known to be ours"),
+                    &format!("the cluster runs {count} jobs, and none of them is known to be ours"),
                 );
             } else if self.ran {
                 self.look_again(now, "Flink lists no job");
             } else {
-                self.find_checkpoint(now, "the job was not submitted yet".to_owned());
+                self.find_checkpoint(now, "the job was not submitted yet");
             };
         };
         self.ran |= job.any_task_up;
         if job.state.is_terminal() {
             self.go(now, State::ReadEnd { job_id: job.id, state: job.state });
         } else if job.state == JobState::Active && job.all_tasks_up {
-            self.attempts += 1;
-            self.go(now, State::Note(self.new_attempt(job.id)));
+            self.ready(job.id, now);
         } else if self.ran {
             self.look_again(now, "not all tasks of the job are running");
         } else {
-            self.find_checkpoint(now, "the job had not begun to work yet".to_owned());
-        }
-    }
-
-    fn new_attempt(&self, job_id: JobId) -> Attempt {
-        Attempt {
-            job_id,
-            trigger_id: TriggerId::nth(self.plan.seed, self.attempts),
-            target: self.plan.target.clone(),
-            format: self.plan.format,
-            drain: self.plan.drain,
+            self.find_checkpoint(now, "the job had not begun to work yet");
         }
     }
 
@@ -322,7 +398,7 @@ impl Stop {
 
     fn look_again(&mut self, now: Moment, reason: &str) {
         if now >= self.look_until {
-            self.find_checkpoint(now, reason.to_owned());
+            self.find_checkpoint(now, reason);
         } else {
             self.pause(now, LOOK_AGAIN, State::Look);
         }
@@ -339,10 +415,8 @@ impl Stop {
     fn polled(&mut self, attempt: Attempt, reply: PollReply, now: Moment) {
         match reply {
             PollReply::InProgress => {
-                // A twentieth of what it took so far: prompt when it is quick, light when it is slow.
                 let so_far = now.since(self.posted.unwrap_or(now));
-                let pause = (so_far / 20).clamp(Duration::from_millis(10), Duration::from_millis(250));
-                self.pause(now, pause, State::Poll(attempt));
+                self.pause(now, pace(so_far), State::Poll(attempt));
             }
             PollReply::Completed(location) => self.go(now, State::Verify { attempt, location }),
             PollReply::Failed { reason, transient } => self.search(now, attempt, reason, transient),
@@ -354,66 +428,9 @@ impl Stop {
         }
     }
 
-    fn found_checkpoint(&mut self, reason: String, search: Search, now: Moment) {
-        let (outcome, reason, saved) = match search {
-            Search::Found(secured) => {
-                let proof = proof(&secured);
-                let reason = format!("no final savepoint: {reason}; the newest completed checkpoint is kept{proof}");
-                (StopOutcome::Checkpoint, reason, Some((secured, None)))
-            }
-            Search::Nothing if self.ran => {
-                (StopOutcome::Nothing, format!("{reason}; no checkpoint was completed either"), None)
-            }
-            Search::Nothing => (StopOutcome::Unchanged, reason, None),
-            Search::Broken(why) | Search::Unreadable(why) => (StopOutcome::Nothing, format!("{reason}; {why}"), None),
-        };
-        self.write(now, Ending { outcome, reason, saved, took: None, end: None });
-    }
-
-    fn ended(&mut self, job_id: JobId, state: JobState, end: Option<End>, now: Moment) {
-        let end = end.unwrap_or_else(|| End {
-            job_id,
-            how: match state {
-                // Without an answer it counts as finished rather than stopped by a person: the next start then waits.
-                JobState::Finished | JobState::Initializing | JobState::Active => EndKind::Finished,
-                JobState::Cancelled => EndKind::Cancelled,
-                JobState::Failed => EndKind::Failed,
-            },
-            savepoint: None,
-            reason: "Flink did not say more in time".to_owned(),
-        });
-        if let (EndKind::Stopped, Some(point)) = (end.how, &end.savepoint)
-            && self.attempts > 0
-            && point.path.starts_with(&normalize(&self.plan.target))
-        {
-            // The answer to our own request got lost, and this is what came of it.
-            let (point, doubt) = (point.clone(), Some("not looked at".to_owned()));
-            let secured = Secured { point, job_id: Some(job_id), bytes: None, completed_at: None, doubt };
-            return self.save(
-                now,
-                secured,
-                Some(self.new_attempt(job_id)),
-                "named by Flink as the job's last savepoint",
-            );
-        }
-        let reason = format!("the job had {} before the stop began", end.how.as_str());
-        self.write(now, Ending { outcome: StopOutcome::Ended, reason, saved: None, took: None, end: Some(end) });
-    }
-
-    fn save(&mut self, now: Moment, secured: Secured, attempt: Option<Attempt>, reason: &str) {
-        let took = self.posted.map(|posted| now.since(posted));
-        let reason = reason.to_owned() + &proof(&secured);
-        let saved = Some((secured, attempt));
-        let ending = Ending { outcome: StopOutcome::Savepoint, reason, saved, took, end: None };
-        self.write(now, ending);
-    }
-
-    fn search(&mut self, now: Moment, attempt: Attempt, reason: String, transient: bool) {
-        self.go(now, State::Search { attempt, reason, transient });
-    }
-
-    fn find_checkpoint(&mut self, now: Moment, reason: String) {
-        self.go(now, State::FindCheckpoint { reason });
+    /// How long Flink may still be waited for.
+    fn left(&self, now: Moment) -> Duration {
+        self.plan.deadline.cutoff().since(now)
     }
 
     fn go(&mut self, now: Moment, state: State) {
@@ -426,12 +443,9 @@ impl Stop {
     }
 }
 
-/// What is known of a point's wholeness, in words behind a reason.
-fn proof(secured: &Secured) -> String {
-    match &secured.doubt {
-        None => ", and whole".to_owned(),
-        Some(doubt) => format!("; not verified: {doubt}"),
-    }
+/// When to ask again for what has been under way for so long. A twentieth of that: prompt when it is quick, light when it is slow.
+fn pace(so_far: Duration) -> Duration {
+    (so_far / 20).clamp(Duration::from_millis(10), Duration::from_millis(250))
 }
 
 fn patience(now: Moment, cutoff: Moment) -> Moment {

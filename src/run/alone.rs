@@ -54,6 +54,9 @@ pub(super) async fn finish(
         ran: true,
         // Where nobody can tell, SIGKILL leaves a checkpoint in place either way.
         checkpoints_survive: retains.unwrap_or(false),
+        // The agent knew, and is dead.
+        prediction: None,
+        in_flight: None,
     };
     let hands = stop::Hands {
         flink,
@@ -65,6 +68,7 @@ pub(super) async fn finish(
         checkpoints: finish.checkpoints,
         above: finish.above,
         known: Vec::new(),
+        predicted: None,
         gone,
         deadline,
     };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
+use crate::protocol::estimate::advice::Advice;
 use crate::protocol::failure::FailureClass;
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::retention::What;
@@ -66,6 +67,20 @@ impl Metrics {
         for outcome in StopOutcome::ALL {
             counter!("savepointd_stops_total", "outcome" => outcome.as_str()).absolute(0);
             gauge!("savepointd_last_stop_outcome", "outcome" => outcome.as_str()).set(0.0);
+        }
+        let expected: [(&'static str, &'static str); 5] = [
+            (
+                "savepointd_predicted_savepoint_seconds",
+                "What a stop's savepoint would take now; 0 while it is not known",
+            ),
+            ("savepointd_predicted_savepoint_at_most_seconds", "The same, hardly ever more"),
+            ("savepointd_grace_seconds", "What a stop is given: the pod's grace period, or stop.grace"),
+            ("savepointd_last_savepoint_seconds", "What the newest stop's savepoint took"),
+            ("savepointd_last_savepoint_predicted_seconds", "What that had been predicted to take"),
+        ];
+        for (name, text) in expected {
+            describe_gauge!(name, text);
+            gauge!(name).set(0.0);
         }
         gauge!("savepointd_last_stop_timestamp_seconds").set(0.0);
         gauge!("savepointd_last_stop_duration_seconds").set(0.0);
@@ -133,6 +148,19 @@ impl Metrics {
         counter!("savepointd_stops_total", "outcome" => release.outcome.as_str()).increment(1);
         gauge!("savepointd_last_stop_duration_seconds").set(took.as_secs_f64());
         self.last_stop(release.outcome, jiff::Timestamp::now());
+    }
+
+    /// What a stop would take now, and what it is given.
+    pub fn predicted(&self, advice: &Advice) {
+        gauge!("savepointd_predicted_savepoint_seconds").set(advice.needs.likely.as_secs_f64());
+        gauge!("savepointd_predicted_savepoint_at_most_seconds").set(advice.needs.at_most.as_secs_f64());
+        gauge!("savepointd_grace_seconds").set(advice.has.as_secs_f64());
+    }
+
+    /// What the newest stop's savepoint took, and what it had been predicted to take.
+    pub fn took(&self, took: Duration, predicted: Duration) {
+        gauge!("savepointd_last_savepoint_seconds").set(took.as_secs_f64());
+        gauge!("savepointd_last_savepoint_predicted_seconds").set(predicted.as_secs_f64());
     }
 
     /// What the newest recorded stop came to.

@@ -1,5 +1,5 @@
 //! The figures that savepointd is held to, each beside a peer that is measured in the same run, in medians of pairs.
-//! Started by `tests/run.sh bench`.
+//! Started by `tests/run.sh bench`; `cargo test --bench bars -- --bench estimate` measures one part.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod estimate;
 mod figures;
 mod rest;
 mod start;
@@ -27,14 +28,20 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let version = std::env::var("SPTEST_FLINK").unwrap_or_else(|_| "1.20.5".to_owned());
-    println!("\n== binary");
-    let size = std::fs::metadata(support::process::binary()).unwrap().len();
-    bar("size", format!("{:.1} MiB", size as f64 / f64::from(1 << 20)), "at most 10 MiB", size <= 10 << 20);
-    println!("\n== start");
-    start::measure();
-    println!("\n== stop, Flink {version}");
-    stop::measure(&version);
-    println!("\n== agent at rest, Flink {version}");
-    rest::measure(&version);
+    let parts: [(&str, fn(&str)); 5] = [
+        ("binary", |_| {
+            let size = std::fs::metadata(support::process::binary()).unwrap().len();
+            bar("size", format!("{:.1} MiB", size as f64 / f64::from(1 << 20)), "at most 10 MiB", size <= 10 << 20);
+        }),
+        ("start", |_| start::measure()),
+        ("stop", stop::measure),
+        ("rest", rest::measure),
+        ("estimate", estimate::measure),
+    ];
+    for (name, measure) in parts.iter().filter(|(name, _)| asked.is_empty() || asked.iter().any(|one| one == name)) {
+        println!("\n== {name}, Flink {version}");
+        measure(&version);
+    }
 }

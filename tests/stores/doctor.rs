@@ -31,7 +31,9 @@ fn what_is_well_is_called_so_and_left_as_it_was() {
     let store = Store::minio();
     let (code, findings) = doctor(&store, &[]);
     assert_eq!(code, 0, "{findings:#?}");
-    assert!(findings.iter().all(|finding| finding["verdict"] == "good"), "{findings:#?}");
+    // No Flink runs here.
+    let good = |finding: &Value| finding["verdict"] == "good" || finding["about"] == "the running job";
+    assert!(findings.iter().all(good), "{findings:#?}");
     let about = |word: &str| findings.iter().any(|finding| finding["about"].as_str().unwrap().starts_with(word));
     assert!(about("record ") && about("savepoint directory ") && about("checkpoint directory "), "{findings:#?}");
     let requests = store.proxy.requests();

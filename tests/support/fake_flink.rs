@@ -4,6 +4,7 @@
 //! It lives as long as the fake entrypoint does: that writes its process id and its command line into a file, from which
 //! job id and restore path are taken, and once that process is gone no request is answered any more.
 
+mod statistics;
 mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,6 +17,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::metadata::{File, metadata};
+pub use statistics::Others;
 pub use wire::{Call, Fault, Request};
 
 /// How the next stop-with-savepoint goes.
@@ -44,6 +46,10 @@ struct Job {
     next: u64,
     restored: Option<(u64, String)>,
     completed: Option<u64>,
+    /// How old that is, in milliseconds.
+    age: i64,
+    /// What somebody else has it take, and since when.
+    others: Option<(Others, i64)>,
     savepoint: Option<(u64, String, &'static str)>,
     operations: BTreeMap<String, Value>,
     /// The Java stack traces of its failures.
@@ -251,7 +257,7 @@ impl Job {
 
     fn checkpoint(&mut self, checkpoints: &Path) -> u64 {
         let number = self.take_number();
-        self.completed = Some(number);
+        (self.completed, self.age) = (Some(number), 0);
         let folder = checkpoints.join(&self.id);
         // Flink keeps one, and a retained one is complete before the former goes.
         write_point(&folder.join(format!("chk-{number}")), number);
@@ -319,6 +325,8 @@ impl Shared {
                 next: number + 1,
                 restored: restored.map(|path| (number, path.replacen("file:///", "file:/", 1))),
                 completed: None,
+                age: 0,
+                others: None,
                 savepoint: None,
                 operations: BTreeMap::new(),
             });
@@ -345,6 +353,7 @@ impl Shared {
                 let id = trigger_id(&request.body);
                 if !job.operations.contains_key(&id) {
                     // A second request destroys the first.
+                    job.others = None;
                     for operation in job.operations.values_mut().filter(|one| one["status"]["id"] == "IN_PROGRESS") {
                         *operation = failure("Checkpoint Coordinator is suspending.");
                     }
@@ -414,21 +423,6 @@ impl Shared {
             job.operations.insert(id, result);
         };
         std::thread::spawn(work);
-    }
-}
-
-impl Job {
-    fn statistics(&self) -> Value {
-        let completed = self.completed.map(|id| json!({ "id": id, "status": "COMPLETED" }));
-        let savepoint = self.savepoint.as_ref().map(|(id, path, kind)| {
-            json!({ "id": id, "external_path": path.replacen("file:///", "file:/", 1), "checkpoint_type": kind })
-        });
-        let restored = self
-            .restored
-            .as_ref()
-            .map(|(id, path)| json!({ "id": id, "restore_timestamp": 1, "is_savepoint": true, "external_path": path }));
-        let latest = json!({ "completed": completed, "savepoint": savepoint, "failed": null, "restored": restored });
-        json!({ "counts": {}, "summary": { "state_size": { "p50": "NaN" } }, "latest": latest, "history": [] })
     }
 }
 

@@ -24,6 +24,7 @@ mod guards;
 mod inject;
 mod inspect;
 mod kubernetes;
+mod ladder;
 mod native;
 mod processes;
 mod refusals;

@@ -168,12 +168,14 @@ impl Past {
         let completed_at = at(10);
         self.fact(Fact::Saved(Saved {
             job_id,
+            job_name: None,
             point,
             kind,
             format: None,
             completed_at,
             bytes: None,
             duration_ms: None,
+            predicted_ms: None,
             doubt: None,
             salvaged: false,
         }))

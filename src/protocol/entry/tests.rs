@@ -36,12 +36,14 @@ fn facts() -> Vec<Fact> {
     };
     let saved = |kind| Saved {
         job_id: id,
+        job_name: Some("orders".into()),
         point: point(),
         kind,
         format: Some(Format::Canonical),
         completed_at: Timestamp::UNIX_EPOCH,
         bytes: Some(u64::MAX),
         duration_ms: Some(1),
+        predicted_ms: None,
         doubt: Some("not verified in time".into()),
         salvaged: true,
     };
@@ -82,9 +84,11 @@ fn facts() -> Vec<Fact> {
             drain: true,
         }),
         Fact::Saved(Saved {
+            job_name: None,
             format: None,
             bytes: None,
             duration_ms: None,
+            predicted_ms: None,
             doubt: None,
             salvaged: false,
             ..saved(Kind::Final)

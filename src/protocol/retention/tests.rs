@@ -95,12 +95,14 @@ impl Past {
         let path = savepoint(epoch, id);
         let saved = Saved {
             job_id: job(epoch),
+            job_name: None,
             point: point(path.clone(), epoch, id),
             kind,
             format: None,
             completed_at: at(i64::try_from(id).unwrap()),
             bytes: Some(100),
             duration_ms: None,
+            predicted_ms: None,
             doubt: None,
             salvaged: false,
         };
@@ -281,12 +283,14 @@ fn what_a_person_took_is_not_counted_away() {
 fn a_start_that_would_be_refused_stops_everything() {
     let lost = Saved {
         job_id: job(4),
+        job_name: None,
         point: point(savepoint(4, 4), 4, 4),
         kind: Kind::Final,
         format: None,
         completed_at: at(4),
         bytes: None,
         duration_ms: None,
+        predicted_ms: None,
         doubt: None,
         salvaged: false,
     };

@@ -5,9 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::super::entry::{Attempt, End};
-use super::super::id::{Id, JobId};
+use super::super::estimate::Prediction;
+use super::super::id::{Id, JobId, TriggerId};
 use super::super::outcome::StopOutcome;
-use super::super::point::{Format, PointRef};
+use super::super::point::{Format, Kind, PointRef};
 use super::super::time::{Deadline, Moment};
 
 /// What a stop knows when it begins.
@@ -33,6 +34,19 @@ pub struct Plan {
     pub ran: bool,
     /// Whether a checkpoint survives an ordinary end of the JobManager (`RETAIN_ON_CANCELLATION`).
     pub checkpoints_survive: bool,
+    /// What is expected of this stop; none where nobody could tell.
+    pub prediction: Option<Prediction>,
+    /// A savepoint of ours whose result nobody has read yet.
+    pub in_flight: Option<InFlight>,
+}
+
+/// A savepoint that was asked for by us, not to stop the job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    /// The request.
+    pub attempt: Attempt,
+    /// What the point is recorded as.
+    pub kind: Kind,
 }
 
 /// What a stop asks for.
@@ -40,14 +54,21 @@ pub struct Plan {
 pub enum Effect {
     /// List the jobs. Answer: [`Event::Jobs`].
     ReadJobs,
+    /// Read from Flink's statistics what is being taken, and the newest completed checkpoint. Answer: [`Event::Surveyed`].
+    Survey(JobId),
+    /// Ask Flink for a checkpoint. Answer: [`Event::CheckpointPosted`].
+    PostCheckpoint(JobId, TriggerId),
+    /// Read what came of it. Answer: [`Event::CheckpointPolled`].
+    PollCheckpoint(JobId, TriggerId),
     /// Write the request down before it is made. Answer: [`Event::Noted`].
     Note(Attempt),
     /// Ask Flink for stop-with-savepoint. Answer: [`Event::Posted`].
     Post(Attempt),
     /// Read the request's result. Answer: [`Event::Polled`].
     Poll(Attempt),
-    /// Look for the newest complete savepoint of this epoch that the record does not know. Answer: [`Event::Searched`].
-    Search,
+    /// Look for the newest complete savepoint of this epoch that the record does not know and whose number is above this one.
+    /// Answer: [`Event::Searched`].
+    Search(Option<u64>),
     /// Look at the savepoint that Flink named. Answer: [`Event::Searched`].
     Verify(String),
     /// Look for the newest complete checkpoint of this epoch. Answer: [`Event::Searched`].
@@ -60,11 +81,39 @@ pub enum Effect {
     Mark(Ending),
 }
 
+impl Effect {
+    /// Whether the JobManager has to live for it.
+    #[must_use]
+    pub fn asks_flink(&self) -> bool {
+        match self {
+            Self::ReadJobs
+            | Self::Survey(_)
+            | Self::PostCheckpoint(..)
+            | Self::PollCheckpoint(..)
+            | Self::Post(_)
+            | Self::Poll(_)
+            | Self::ReadEnd(_) => true,
+            Self::Note(_)
+            | Self::Search(_)
+            | Self::Verify(_)
+            | Self::FindCheckpoint
+            | Self::Record(_)
+            | Self::Mark(_) => false,
+        }
+    }
+}
+
 /// What came of an [`Effect`], or what happened besides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The jobs of the cluster.
     Jobs(JobsReply),
+    /// What Flink's statistics show; none if they could not be read.
+    Surveyed(Option<Survey>),
+    /// Flink's answer to the request for a checkpoint.
+    CheckpointPosted(PostReply),
+    /// What came of it.
+    CheckpointPolled(CheckpointReply),
     /// The attempt is in the record, or could not be written (the stop goes on: whoever asked knows it too).
     Noted,
     /// Flink's answer to the request.
@@ -97,6 +146,8 @@ pub enum JobsReply {
 pub struct Job {
     /// Its id.
     pub id: JobId,
+    /// Its name, which the program gave it; another job may have the same.
+    pub name: String,
     /// Its state.
     pub state: JobState,
     /// Whether all of its tasks are running or finished. Job state `RUNNING` alone does not say so.
@@ -126,6 +177,43 @@ impl JobState {
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Finished | Self::Cancelled | Self::Failed)
     }
+}
+
+/// What Flink's statistics of checkpoints show. They may be up to 3 s old.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Survey {
+    /// The newest completed checkpoint.
+    pub newest: Option<Newest>,
+    /// The highest number of any checkpoint or savepoint that is complete.
+    pub highest: Option<u64>,
+    /// Since when a savepoint that is not to stop the job is being taken.
+    pub savepoint: Option<Duration>,
+    /// Since when a stop-with-savepoint is under way.
+    pub stop: Option<Duration>,
+}
+
+/// A completed checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Newest {
+    /// Its number.
+    pub id: u64,
+    /// How long ago it became complete.
+    pub age: Duration,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// The result of a request for a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckpointReply {
+    /// Not there yet.
+    InProgress,
+    /// It has this number.
+    Completed(u64),
+    /// There is none, says Flink, or it does not know of the request.
+    Failed(String),
+    /// No answer that could be understood.
+    Lost(String),
 }
 
 /// Flink's answer to the request for a savepoint.
@@ -207,6 +295,9 @@ pub struct Ending {
     pub reason: String,
     /// The point that was saved, with the request that made it; without one it is a checkpoint.
     pub saved: Option<(Secured, Option<Attempt>)>,
+    /// The savepoint that was in flight when the stop began, if it became complete. Where nothing
+    /// is saved besides, it is what the stop came to.
+    pub joined: Option<(Secured, InFlight)>,
     /// From the request to its completion.
     pub took: Option<Duration>,
     /// The job's own end, if it had come to one.

@@ -1,11 +1,17 @@
 //! One stop after the other: every rung, every lost reply, every way a stop may have to end early.
 
 mod explorer;
+mod joining;
+mod ladder;
+mod simulation;
 mod writing;
 
 use super::*;
-use crate::protocol::id::Id;
-use crate::protocol::point::Format;
+use crate::protocol::entry::{End, EndKind};
+use crate::protocol::estimate::{Expected, Prediction};
+use crate::protocol::id::{Id, TriggerId};
+use crate::protocol::outcome::StopOutcome;
+use crate::protocol::point::{Format, Kind};
 
 const START: Moment = Moment(1_000);
 const GRACE: Duration = Duration::from_secs(30);
@@ -32,7 +38,32 @@ fn plan() -> Plan {
         seed: seed(),
         ran: true,
         checkpoints_survive: true,
+        prediction: None,
+        in_flight: None,
     }
+}
+
+/// Of a savepoint that takes so many tenths of a second, likely and at most, and a checkpoint that takes 0.2 s.
+fn expected(likely: u64, at_most: u64) -> Prediction {
+    let takes = |likely, at_most| Expected {
+        likely: Duration::from_millis(likely * 100),
+        at_most: Duration::from_millis(at_most * 100),
+    };
+    let (savepoint, checkpoint) = (takes(likely, at_most), Some(takes(2, 3)));
+    Prediction { savepoint, checkpoint, bytes: 0, basis: "a test".to_owned() }
+}
+
+/// In four seconds.
+fn fits() -> Prediction {
+    expected(10, 20)
+}
+
+fn doubtful() -> Prediction {
+    expected(30, 60)
+}
+
+fn hopeless() -> Prediction {
+    expected(740, 900)
 }
 
 fn attempt(trigger_id: TriggerId) -> Attempt {
@@ -40,7 +71,13 @@ fn attempt(trigger_id: TriggerId) -> Attempt {
 }
 
 fn job(state: JobState, all_tasks_up: bool, any_task_up: bool) -> Event {
-    Event::Jobs(JobsReply::Listed(vec![Job { id: job_id(), state, all_tasks_up, any_task_up }]))
+    Event::Jobs(JobsReply::Listed(vec![Job {
+        id: job_id(),
+        name: "orders".to_owned(),
+        state,
+        all_tasks_up,
+        any_task_up,
+    }]))
 }
 
 fn running() -> Event {
@@ -135,11 +172,20 @@ impl Play {
         self.sees(&Effect::Poll(attempt(trigger_id)), event)
     }
 
+    /// From the look at the jobs to the request, without anything in Flink's statistics.
+    #[track_caller]
+    fn notes(&mut self, trigger_id: TriggerId) -> &mut Self {
+        self.sees(&Effect::ReadJobs, running());
+        if matches!(self.effect(), Effect::Survey(_)) {
+            self.stop.on(Event::Surveyed(Some(Survey::default())), self.now);
+        }
+        self.sees(&Effect::Note(attempt(trigger_id)), Event::Noted)
+    }
+
     /// From the look at the jobs to the accepted request.
     #[track_caller]
     fn asks(&mut self, trigger_id: TriggerId) -> &mut Self {
-        self.sees(&Effect::ReadJobs, running()).sees(&Effect::Note(attempt(trigger_id)), Event::Noted);
-        self.posts(trigger_id, PostReply::Accepted)
+        self.notes(trigger_id).posts(trigger_id, PostReply::Accepted)
     }
 
     /// From the first look to a savepoint that is whole.
@@ -227,7 +273,7 @@ fn a_job_that_does_not_settle_is_ended_all_the_same() {
 #[test]
 fn a_lost_reply_repeats_the_same_trigger_id() {
     let mut play = Play::of(plan());
-    play.sees(&Effect::ReadJobs, running()).sees(&Effect::Note(attempt(id(1))), Event::Noted);
+    play.notes(id(1));
     for _ in 0..3 {
         play.posts(id(1), PostReply::Lost("reset".into()));
     }
@@ -242,21 +288,21 @@ fn a_lost_reply_repeats_the_same_trigger_id() {
 fn a_failure_is_not_believed_before_the_directory_was_searched() {
     for answer in [failed(false), failed(true), Event::Polled(PollReply::Unknown)] {
         let mut play = Play::of(plan());
-        play.asks(id(1)).polls(id(1), answer).sees(&Effect::Search, found(&savepoint()));
+        play.asks(id(1)).polls(id(1), answer).sees(&Effect::Search(None), found(&savepoint()));
         play.records(StopOutcome::Savepoint, &["found complete"]);
     }
     let mut play = Play::of(plan());
-    play.sees(&Effect::ReadJobs, running()).sees(&Effect::Note(attempt(id(1))), Event::Noted);
-    play.posts(id(1), PostReply::Refused("no such job".into())).sees(&Effect::Search, found(&savepoint()));
+    play.notes(id(1));
+    play.posts(id(1), PostReply::Refused("no such job".into())).sees(&Effect::Search(None), found(&savepoint()));
     play.records(StopOutcome::Savepoint, &[]);
 }
 
 #[test]
 fn after_a_transient_failure_was_read_another_attempt_has_another_id() {
     let mut play = Play::of(plan());
-    play.asks(id(1)).polls(id(1), failed(true)).sees(&Effect::Search, nothing());
+    play.asks(id(1)).polls(id(1), failed(true)).sees(&Effect::Search(None), nothing());
     play.sees(&Effect::ReadJobs, job(JobState::Active, false, true));
-    play.asks(id(2)).polls(id(2), failed(true)).sees(&Effect::Search, nothing());
+    play.asks(id(2)).polls(id(2), failed(true)).sees(&Effect::Search(None), nothing());
     play.asks(id(3)).polls(id(3), Event::Polled(PollReply::Completed(savepoint())));
     play.sees(&Effect::Verify(savepoint()), found(&savepoint())).records(StopOutcome::Savepoint, &[]);
 }
@@ -265,7 +311,7 @@ fn after_a_transient_failure_was_read_another_attempt_has_another_id() {
 fn attempts_come_to_an_end() {
     let mut play = Play::of(plan());
     for n in 1..=ATTEMPTS {
-        play.asks(id(n)).polls(id(n), failed(true)).sees(&Effect::Search, nothing());
+        play.asks(id(n)).polls(id(n), failed(true)).sees(&Effect::Search(None), nothing());
     }
     play.sees(&Effect::FindCheckpoint, nothing())
         .records(StopOutcome::Nothing, &["not all required tasks", "no checkpoint"]);
@@ -274,7 +320,7 @@ fn attempts_come_to_an_end() {
 #[test]
 fn a_failure_for_good_leads_to_the_newest_checkpoint() {
     let mut play = Play::of(plan());
-    play.asks(id(1)).polls(id(1), failed(false)).sees(&Effect::Search, nothing());
+    play.asks(id(1)).polls(id(1), failed(false)).sees(&Effect::Search(None), nothing());
     play.sees(&Effect::FindCheckpoint, found("file:///checkpoints/chk-7"));
     play.records(StopOutcome::Checkpoint, &["no final savepoint", "not all required tasks"]);
     assert!(!play.ends().kill, "it survives an ordinary end");
@@ -286,7 +332,7 @@ fn where_an_ordinary_end_would_delete_the_checkpoint_the_job_manager_is_killed()
         [(found("file:///checkpoints/chk-7"), StopOutcome::Checkpoint), (nothing(), StopOutcome::Nothing)]
     {
         let mut play = Play::of(Plan { checkpoints_survive: false, ..plan() });
-        play.asks(id(1)).polls(id(1), failed(false)).sees(&Effect::Search, nothing());
+        play.asks(id(1)).polls(id(1), failed(false)).sees(&Effect::Search(None), nothing());
         play.sees(&Effect::FindCheckpoint, search).records(outcome, &[]);
         assert!(play.ends().kill);
     }
@@ -352,7 +398,7 @@ fn the_reserve_ends_the_wait_for_flink_but_not_the_search() {
     play.asks(id(1)).polls(id(1), Event::Polled(PollReply::InProgress));
     let Step::Wait(_) = play.stop.next(play.now) else { panic!("polls without a pause") };
     play.now = plan().deadline.cutoff();
-    play.sees(&Effect::Search, nothing());
+    play.sees(&Effect::Search(None), nothing());
     play.sees(&Effect::FindCheckpoint, found("file:///checkpoints/chk-7"));
     play.records(StopOutcome::Checkpoint, &["the deadline's reserve has begun"]);
     assert!(play.ends().recorded);
@@ -372,7 +418,7 @@ fn a_job_manager_that_is_gone_leaves_only_storage_to_be_asked() {
     let mut play = Play::of(plan());
     play.asks(id(1)).polls(id(1), Event::Polled(PollReply::InProgress));
     play.stop.on(Event::JobManagerGone, play.now);
-    play.sees(&Effect::Search, nothing()).sees(&Effect::FindCheckpoint, found("file:///checkpoints/chk-7"));
+    play.sees(&Effect::Search(None), nothing()).sees(&Effect::FindCheckpoint, found("file:///checkpoints/chk-7"));
     play.records(StopOutcome::Checkpoint, &["process has ended"]);
     play.ends();
 
@@ -404,7 +450,7 @@ fn a_newer_epoch_ends_the_stop() {
 fn a_request_that_was_noted_is_gone_on_with_under_its_own_id() {
     let other = TriggerId::from_bytes([0x77; 16]);
     let mut play = Play::of(Plan { resume: Some(attempt(other)), ..plan() });
-    play.posts(other, PostReply::Accepted).polls(other, failed(true)).sees(&Effect::Search, nothing());
+    play.posts(other, PostReply::Accepted).polls(other, failed(true)).sees(&Effect::Search(None), nothing());
     play.asks(id(2)).polls(id(2), Event::Polled(PollReply::Completed(savepoint())));
 }
 
@@ -430,7 +476,7 @@ fn a_job_that_ended_before_is_recorded_as_it_ended() {
 #[test]
 fn a_job_that_ended_by_our_own_lost_request_was_saved() {
     let mut play = Play::of(plan());
-    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::Unknown)).sees(&Effect::Search, nothing());
+    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::Unknown)).sees(&Effect::Search(None), nothing());
     play.sees(&Effect::ReadJobs, job(JobState::Finished, false, true));
     play.sees(&Effect::ReadEnd(job_id()), end(EndKind::Stopped, Some(&savepoint())));
     play.records(StopOutcome::Savepoint, &["last savepoint"]);
@@ -465,8 +511,13 @@ fn a_job_that_ran_is_waited_for_but_not_for_ever() {
 
 #[test]
 fn jobs_of_which_none_is_known_to_be_ours_are_left_alone() {
-    let other =
-        |n| Job { id: JobId::from_bytes([n; 16]), state: JobState::Active, all_tasks_up: true, any_task_up: true };
+    let other = |n| Job {
+        id: JobId::from_bytes([n; 16]),
+        name: n.to_string(),
+        state: JobState::Active,
+        all_tasks_up: true,
+        any_task_up: true,
+    };
     let mut play = Play::of(Plan { job_id: None, ..plan() });
     play.sees(&Effect::ReadJobs, Event::Jobs(JobsReply::Listed(vec![other(1), other(2)])));
     play.sees(&Effect::FindCheckpoint, nothing()).records(StopOutcome::Nothing, &["2 jobs"]);

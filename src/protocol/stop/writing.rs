@@ -96,18 +96,26 @@ impl Stop {
     fn settle(&mut self, release: Release, now: Moment) {
         self.settle_until = now.plus(SETTLE);
         let settles = release.outcome == StopOutcome::Savepoint && !self.gone;
-        self.go(now, if settles { State::Settle(release) } else { State::Done(release) });
+        let next = match self.take_unread() {
+            Some(attempt) if settles => State::Reread(release, attempt),
+            _ if settles => State::Settle(release),
+            _ => State::Done(release),
+        };
+        self.go(now, next);
     }
 
     fn release(&self, writing: &Writing, recorded: bool) -> Release {
         let ending = &writing.ending;
+        let saved = ending.saved.as_ref().map(|(secured, _)| secured);
+        let joined = ending.joined.as_ref().map(|(secured, _)| secured);
         Release {
             outcome: ending.outcome,
             reason: ending.reason.clone(),
-            point: ending.saved.as_ref().map(|(secured, _)| secured.point.clone()),
+            point: saved.or(joined).map(|secured| secured.point.clone()),
             recorded,
             late: writing.failed.clone().filter(|_| writing.marked && !recorded),
-            kill: !self.plan.checkpoints_survive
+            // Somebody else's stop that is completed now would delete them, and leave a savepoint that we may not find.
+            kill: (!self.plan.checkpoints_survive || self.others_stop)
                 && matches!(ending.outcome, StopOutcome::Checkpoint | StopOutcome::Nothing),
         }
     }

@@ -71,6 +71,7 @@ import org.apache.flink.util.Collector;
  *   <li>{@code slowsnap}: sleep in each snapshot.
  *   <li>{@code failsnap}: fail each snapshot while the file is there.
  *   <li>{@code throw}: throw while processing a record; the file is removed first, so it works once.
+ *   <li>{@code grow}: a number of bytes up to which keyed state grows, by at most 64 KiB with each record.
  * </ul>
  *
  * <p>One source for Flink 1.15 to 2.3. Hence no {@code open()} (its parameter changed in 2.0), no sink (the package of
@@ -185,6 +186,16 @@ public final class SeqJob {
             return dir != null && Files.deleteIfExists(dir.resolve(name));
         }
 
+        /** The number in the file; 0 while there is none. */
+        long read(String name) throws IOException {
+            try {
+                String text = new String(Files.readAllBytes(dir.resolve(name)), StandardCharsets.UTF_8).trim();
+                return text.isEmpty() ? 0 : Long.parseLong(text);
+            } catch (NoSuchFileException e) {
+                return 0;
+            }
+        }
+
         /** Sleeps as long as the file says. A file not there, or not yet written to, says nothing. */
         void sleep(String name) throws IOException, InterruptedException {
             if (dir == null) {
@@ -237,6 +248,8 @@ public final class SeqJob {
         private static final long serialVersionUID = 1L;
         private static final long CONTROL_EVERY = TimeUnit.MILLISECONDS.toNanos(250);
         private static final int CHUNK = 64 * 1024;
+        /** A map is copied as a whole when it is written to while a snapshot of it is being taken (on the heap). */
+        private static final int GROWN_MAPS = 8;
 
         private final String outDir;
         private final String ctlDir;
@@ -250,6 +263,10 @@ public final class SeqJob {
         private transient ValueState<Long> ballastSize;
         private transient MapState<Integer, byte[]> ballast;
         private transient boolean[] ballastChecked;
+        private transient long growTo;
+        private transient ValueState<Long> grownSize;
+        private transient MapState<Integer, byte[]>[] grown;
+        private transient boolean[] grownChecked;
 
         Counter(String outDir, String ctlDir, long stateBytes, String countType) {
             this.outDir = outDir;
@@ -277,6 +294,18 @@ public final class SeqJob {
                                             Types.INT,
                                             PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
             ballastChecked = new boolean[KEYS];
+            if (control.present("grow")) {
+                grownSize = context.getKeyedStateStore().getState(new ValueStateDescriptor<>("grown-size", Types.LONG));
+                grown = new MapState[GROWN_MAPS];
+                for (int i = 0; i < GROWN_MAPS; i++) {
+                    MapStateDescriptor<Integer, byte[]> chunks =
+                            new MapStateDescriptor<>(
+                                    "grown-" + i, Types.INT, PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO);
+                    grown[i] = context.getKeyedStateStore().getMapState(chunks);
+                }
+                grownChecked = new boolean[KEYS];
+                growTo = control.read("grow");
+            }
 
             Path dir = Files.createDirectories(Paths.get(outDir));
             String random = UUID.randomUUID().toString().substring(0, 8);
@@ -292,13 +321,16 @@ public final class SeqJob {
                 if (control.take("throw")) {
                     throw new IllegalStateException("asked to by the control file 'throw', at value " + v);
                 }
+                if (grown != null) {
+                    growTo = control.read("grow");
+                }
             }
 
             long key = context.getCurrentKey();
             Long before = count.value();
             long after = before == null ? 1 : before + 1;
             count.update(after);
-            boolean ok = after == v / KEYS + 1 && ballastIsGood((int) key);
+            boolean ok = after == v / KEYS + 1 && ballastIsGood((int) key) && grows((int) key);
 
             // One write() per record and no buffer: after a kill -9 every line is there, and whole.
             String line = v + " " + key + " " + after + (ok ? " ok\n" : " MISMATCH\n");
@@ -330,6 +362,35 @@ public final class SeqJob {
                 }
             }
             return true;
+        }
+
+        /** Adds a chunk while there is less than there is to be. The first and the last of a restored key are verified. */
+        private boolean grows(int key) throws Exception {
+            if (grown == null) {
+                return true;
+            }
+            Long size = grownSize.value();
+            int chunks = size == null ? 0 : (int) (size / CHUNK);
+            if (!grownChecked[key]) {
+                grownChecked[key] = true;
+                for (int chunk : new int[] {0, chunks - 1}) {
+                    if (chunk >= 0 && chunk < chunks
+                            && !Arrays.equals(chunk(key, chunk), grown[chunk % GROWN_MAPS].get(chunk))) {
+                        return false;
+                    }
+                }
+            }
+            if ((chunks + 1L) * CHUNK * KEYS <= growTo) {
+                grown[chunks % GROWN_MAPS].put(chunks, chunk(key, chunks));
+                grownSize.update((chunks + 1L) * CHUNK);
+            }
+            return true;
+        }
+
+        private static byte[] chunk(int key, int chunk) {
+            byte[] bytes = new byte[CHUNK];
+            new Random(key * 1_000_003L + chunk).nextBytes(bytes);
+            return bytes;
         }
 
         @Override

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use super::*;
 
 const WHILE: Duration = Duration::from_millis(700);
+const IN_FLIGHT: TriggerId = TriggerId::from_bytes([0xf1; 16]);
 const OTHER: &str = "file:///elsewhere/savepoint-x";
 
 /// What the observer keeps of a path.
@@ -25,6 +26,12 @@ struct Seen {
     searched: bool,
     /// What makes it true that there is a savepoint.
     evidence: bool,
+    /// What was in flight became complete, as far as anybody can tell.
+    joined: bool,
+    /// A checkpoint was asked for, and its answer has not been read.
+    insuring: bool,
+    /// Flink showed somebody else's stop-with-savepoint.
+    others_stop: bool,
     asked: bool,
     recorded: bool,
     marked: bool,
@@ -48,8 +55,13 @@ struct Key {
     posted: Option<Moment>,
     attempts: u32,
     flags: (bool, bool),
+    ladder: Option<(u8, bool, Insurance, Survey)>,
+    waiting: (Option<Moment>, Option<Moment>),
     seen: Seen,
 }
+
+/// From here on it is only about the record.
+const WRITING: u8 = 20;
 
 fn key(node: &Node) -> Key {
     let Node { stop, now, seen } = node;
@@ -60,40 +72,74 @@ fn key(node: &Node) -> Key {
         State::Poll(attempt) => (3, Some(attempt.trigger_id), false, None),
         State::Search { attempt, transient, .. } => (4, Some(attempt.trigger_id), *transient, None),
         State::Verify { attempt, .. } => (5, Some(attempt.trigger_id), false, None),
-        State::FindCheckpoint { .. } => (6, None, false, None),
+        State::FindCheckpoint { otherwise, .. } => (6, None, otherwise.is_some(), None),
         State::ReadEnd { .. } => (7, None, false, None),
-        State::Record(writing) => (8, None, writing.ending.saved.is_some(), Some(writing.ending.outcome)),
-        State::Mark(writing) => (9, None, writing.ending.saved.is_some(), Some(writing.ending.outcome)),
-        State::Settle(release) => (10, None, release.recorded, Some(release.outcome)),
-        State::Done(release) => (11, None, release.recorded, Some(release.outcome)),
+        State::Survey(_) => (8, None, false, None),
+        State::Join(_) => (9, None, false, None),
+        State::VerifyJoined { .. } => (10, None, false, None),
+        State::SearchJoined(_) => (11, None, false, None),
+        State::PostCheckpoint(_) => (12, None, false, None),
+        State::PollCheckpoint(_) => (13, None, false, None),
+        State::Record(writing) => (WRITING, None, saves(&writing.ending), Some(writing.ending.outcome)),
+        State::Mark(writing) => (WRITING + 1, None, saves(&writing.ending), Some(writing.ending.outcome)),
+        State::Reread(release, _) => (WRITING + 2, None, release.recorded, Some(release.outcome)),
+        State::Settle(release) => (WRITING + 3, None, release.recorded, Some(release.outcome)),
+        State::Done(release) => (WRITING + 4, None, release.recorded, Some(release.outcome)),
     };
+    let writes = state.0 >= WRITING;
     // Only while it waits for Flink does it matter when the request was made.
     let posted = stop.posted.filter(|_| state.0 < 5);
     let deadline = stop.plan.deadline;
+    let until = if let State::Join(joining) = &stop.state { Some(joining.until) } else { None };
+    let ladder = (stop.surveys, stop.unread.is_some(), stop.insurance, stop.survey.clone());
     let mut key = Key {
         state,
         times: [*now, stop.not_before.max(*now), stop.look_until, stop.settle_until, deadline.at, deadline.cutoff()],
         posted,
         attempts: stop.attempts,
         flags: (stop.ran, stop.gone),
+        ladder: (!writes).then_some(ladder),
+        waiting: (stop.courtesy_until.filter(|_| !writes), until),
         seen: seen.clone(),
     };
     if let State::Record(writing) | State::Mark(writing) = &stop.state {
         key.times[3] = writing.limit(deadline);
     }
-    // Once it is only about the record, what led there makes no difference.
-    if state.0 >= 8 {
+    // What led there makes no difference.
+    if writes {
         (key.times[2], key.attempts, key.flags.0) = (START, 0, false);
         (key.seen.outstanding, key.seen.noted, key.seen.spent) = (None, None, Vec::new());
-        (key.seen.accepted, key.seen.searched) = (false, true);
+        (key.seen.accepted, key.seen.searched, key.seen.insuring) = (false, true, false);
     }
     key
 }
 
+fn saves(ending: &Ending) -> bool {
+    ending.saved.is_some() || (ending.joined.is_some() && ending.outcome == StopOutcome::Checkpoint)
+}
+
+/// What Flink's statistics may show.
+fn surveys() -> Vec<Survey> {
+    let newest = |age| Newest { id: 5, age, took: Duration::from_millis(300) };
+    let found = |age| Survey { newest: Some(newest(age)), highest: Some(5), ..Survey::default() };
+    vec![
+        Survey::default(),
+        found(WHILE),
+        found(Duration::from_secs(60)),
+        Survey { savepoint: Some(WHILE), ..Survey::default() },
+        Survey { stop: Some(WHILE), ..Survey::default() },
+    ]
+}
+
 /// Each reply that it can have.
-fn replies(effect: &Effect) -> Vec<Event> {
-    let stranger =
-        |n| Job { id: JobId::from_bytes([n; 16]), state: JobState::Active, all_tasks_up: true, any_task_up: true };
+fn replies(effect: &Effect, ladder: bool) -> Vec<Event> {
+    let stranger = |n| Job {
+        id: JobId::from_bytes([n; 16]),
+        name: n.to_string(),
+        state: JobState::Active,
+        all_tasks_up: true,
+        any_task_up: true,
+    };
     let searches = |path: &str| {
         [
             Search::Found(secured(path)),
@@ -114,6 +160,22 @@ fn replies(effect: &Effect) -> Vec<Event> {
             unreachable(),
             Event::Jobs(JobsReply::Listed(vec![stranger(1), stranger(2)])),
         ],
+        Effect::Survey(_) if ladder => {
+            let surveys = surveys().into_iter().map(Some);
+            surveys.chain([None]).map(Event::Surveyed).collect()
+        }
+        Effect::Survey(_) => vec![Event::Surveyed(Some(Survey::default()))],
+        Effect::PostCheckpoint(..) => vec![
+            Event::CheckpointPosted(PostReply::Accepted),
+            Event::CheckpointPosted(PostReply::Lost(String::new())),
+            Event::CheckpointPosted(PostReply::Refused(String::new())),
+        ],
+        Effect::PollCheckpoint(..) => vec![
+            Event::CheckpointPolled(CheckpointReply::InProgress),
+            Event::CheckpointPolled(CheckpointReply::Lost(String::new())),
+            Event::CheckpointPolled(CheckpointReply::Completed(6)),
+            Event::CheckpointPolled(CheckpointReply::Failed(String::new())),
+        ],
         Effect::Note(_) => vec![Event::Noted],
         Effect::Post(_) => vec![
             Event::Posted(PostReply::Accepted),
@@ -128,7 +190,7 @@ fn replies(effect: &Effect) -> Vec<Event> {
             failed(true),
             failed(false),
         ],
-        Effect::Search | Effect::Verify(_) => searches(&savepoint()),
+        Effect::Search(_) | Effect::Verify(_) => searches(&savepoint()),
         Effect::FindCheckpoint => searches("file:///checkpoints/chk-7"),
         Effect::ReadEnd(_) => vec![
             Event::End(None),
@@ -147,8 +209,19 @@ fn replies(effect: &Effect) -> Vec<Event> {
 }
 
 /// What must be true of an effect when it is asked for.
-fn check_effect(seen: &mut Seen, stop: &Stop, effect: &Effect) {
+fn check_effect(seen: &mut Seen, stop: &Stop, effect: &Effect, now: Moment) {
+    if matches!(effect, Effect::Post(_) | Effect::PostCheckpoint(..)) {
+        assert!(now < stop.plan.deadline.cutoff(), "asks for something when the time for it is over");
+        assert!(!seen.gone, "asks a JobManager that is gone");
+        assert!(!seen.others_stop, "aborts what somebody else began");
+    }
     match effect {
+        Effect::PostCheckpoint(..) => {
+            assert_eq!(seen.outstanding, None, "a checkpoint while a savepoint is being taken");
+        }
+        Effect::PollCheckpoint(..) => assert!(seen.insuring, "polls what was not accepted"),
+        Effect::Poll(asked) if asked.trigger_id == IN_FLIGHT => {}
+        Effect::Survey(_) => assert_eq!(seen.noted, None, "asks for statistics with a request under way"),
         Effect::Note(attempt) => {
             assert_eq!(seen.outstanding, None, "a request before the former one's answer was read");
             seen.noted = Some(attempt.trigger_id);
@@ -158,7 +231,7 @@ fn check_effect(seen: &mut Seen, stop: &Stop, effect: &Effect) {
             assert!(seen.outstanding.is_none_or(|former| former == id), "two requests under way");
             assert!(!seen.spent.contains(&id), "the id of a request that failed gives the same failure again");
             assert_eq!(seen.noted, Some(id), "a request that nobody knows of");
-            assert!(!seen.gone, "asks a JobManager that is gone");
+            assert!(!seen.insuring, "aborts a checkpoint that is being taken");
             (seen.outstanding, seen.searched) = (Some(id), false);
         }
         Effect::Poll(attempt) => {
@@ -168,8 +241,8 @@ fn check_effect(seen: &mut Seen, stop: &Stop, effect: &Effect) {
         Effect::FindCheckpoint => assert!(seen.searched, "a failure was believed without a look at storage"),
         Effect::Record(ending) => {
             assert_eq!(ending.outcome == StopOutcome::Savepoint, seen.evidence, "{ending:?}");
-            let saves = matches!(ending.outcome, StopOutcome::Savepoint | StopOutcome::Checkpoint);
-            assert_eq!(saves, ending.saved.is_some());
+            assert_eq!(matches!(ending.outcome, StopOutcome::Savepoint | StopOutcome::Checkpoint), saves(ending));
+            assert_eq!(ending.joined.is_some(), seen.joined, "what was in flight is recorded");
             assert!(ending.outcome != StopOutcome::Unchanged || (!stop.ran && seen.noted.is_none()));
         }
         Effect::Mark(ending) => {
@@ -177,7 +250,7 @@ fn check_effect(seen: &mut Seen, stop: &Stop, effect: &Effect) {
             assert!(matches!(ending.outcome, StopOutcome::Savepoint | StopOutcome::Ended), "{ending:?}");
             assert!(!seen.marked, "noted twice");
         }
-        Effect::Search | Effect::ReadJobs | Effect::ReadEnd(_) => {}
+        Effect::Search(_) | Effect::ReadJobs | Effect::ReadEnd(_) => {}
     }
 }
 
@@ -187,6 +260,18 @@ fn observe(seen: &mut Seen, effect: &Effect, event: &Event) {
         seen.accepted = false;
     };
     match (effect, event) {
+        (Effect::Poll(asked), _) if asked.trigger_id == IN_FLIGHT => {}
+        (Effect::Verify(_), Event::Searched(search)) if seen.noted.is_none() => {
+            seen.joined = matches!(search, Search::Found(_) | Search::Unreadable(_));
+        }
+        (Effect::Search(_), Event::Searched(search)) if seen.noted.is_none() => {
+            seen.joined = matches!(search, Search::Found(_));
+        }
+        (_, Event::Surveyed(Some(survey))) => seen.others_stop = survey.stop.is_some(),
+        (_, Event::CheckpointPosted(PostReply::Accepted)) => seen.insuring = true,
+        (_, Event::CheckpointPolled(CheckpointReply::Completed(_) | CheckpointReply::Failed(_))) => {
+            seen.insuring = false;
+        }
         (_, Event::Posted(PostReply::Accepted)) => seen.accepted = true,
         (_, Event::Posted(PostReply::Refused(_)) | Event::Polled(PollReply::Failed { .. } | PollReply::Unknown)) => {
             spend(seen);
@@ -195,7 +280,7 @@ fn observe(seen: &mut Seen, effect: &Effect, event: &Event) {
             seen.searched = true;
             seen.evidence = matches!(search, Search::Found(_) | Search::Unreadable(_));
         }
-        (Effect::Search, Event::Searched(search)) => {
+        (Effect::Search(_), Event::Searched(search)) => {
             seen.searched = true;
             seen.evidence = matches!(search, Search::Found(_));
         }
@@ -221,7 +306,7 @@ fn check_release(node: &Node, release: &Release) {
     let late = seen.marked && !seen.recorded && !seen.superseded;
     assert!(release.outcome == StopOutcome::Superseded || release.late.is_some() == late, "{release:?}");
     assert_eq!(release.outcome == StopOutcome::Superseded, seen.superseded);
-    assert!(!release.kill || !stop.plan.checkpoints_survive);
+    assert!(!release.kill || !stop.plan.checkpoints_survive || seen.others_stop);
     if release.outcome == StopOutcome::Savepoint {
         assert!(seen.evidence && release.point.is_some() && !release.kill);
     }
@@ -233,6 +318,7 @@ struct Explored {
 }
 
 fn explore(plan: Plan, shorten: Option<Deadline>, detours: u8) -> Explored {
+    let ladder = plan.prediction.is_some() || plan.in_flight.is_some();
     let seen = Seen {
         outstanding: None,
         accepted: false,
@@ -241,6 +327,9 @@ fn explore(plan: Plan, shorten: Option<Deadline>, detours: u8) -> Explored {
         // A request that somebody else made is a request.
         searched: plan.resume.is_none(),
         evidence: false,
+        joined: false,
+        insuring: false,
+        others_stop: false,
         asked: false,
         recorded: false,
         marked: false,
@@ -283,7 +372,7 @@ fn explore(plan: Plan, shorten: Option<Deadline>, detours: u8) -> Explored {
             shortened.seen.shortened = Some(shortened.now);
             todo.push(shortened);
         }
-        check_effect(&mut node.seen, &node.stop, &effect);
+        check_effect(&mut node.seen, &node.stop, &effect, node.now);
         if matches!(effect, Effect::Record(_)) && !node.seen.asked && node.seen.shortened.is_none() {
             // However slow storage is, the other half of the time for the record is left to the record.
             let latest = deadline.cutoff().plus(deadline.reserve / 4);
@@ -291,18 +380,25 @@ fn explore(plan: Plan, shorten: Option<Deadline>, detours: u8) -> Explored {
             node.seen.asked = true;
         }
         let times = [node.now, node.now.plus(WHILE).min(until), until.max(node.now)];
-        let asks_flink = matches!(effect, Effect::ReadJobs | Effect::Post(_) | Effect::Poll(_) | Effect::ReadEnd(_));
+        let asks_flink = effect.asks_flink();
         if !node.seen.gone && asks_flink {
             // In place of an answer. What storage and record have been asked is awaited all the same.
             todo.extend([node.now, times[2]].map(|now| gone(&node, now)));
         }
-        for event in replies(&effect) {
-            for now in times {
+        for event in replies(&effect, ladder) {
+            // That time passes with the statistics is a matter of the ladder.
+            let moments = if matches!(effect, Effect::Survey(_)) && !ladder { 1 } else { times.len() };
+            for now in times.into_iter().take(moments) {
                 let mut next = Node { now, ..node.clone() };
                 observe(&mut next.seen, &effect, &event);
                 next.stop.on(event.clone(), now);
                 let further = std::mem::discriminant(&next.stop.state) != std::mem::discriminant(&node.stop.state);
-                next.seen.detours += u8::from(now < until && (!further || now > node.now));
+                let waits = match &event {
+                    Event::Surveyed(Some(survey)) => survey.stop.is_some() || survey.savepoint.is_some(),
+                    Event::Surveyed(None) => true,
+                    _ => false,
+                };
+                next.seen.detours += u8::from(waits || now < until && (!further || now > node.now));
                 if next.seen.detours > detours {
                     continue;
                 }
@@ -345,6 +441,12 @@ fn moved(detours: u8) -> Explored {
     explore(short(6, 2), Some(shorter), detours)
 }
 
+/// With every rung of the ladder, and with a savepoint of ours in flight.
+fn laddered(prediction: Option<Prediction>, in_flight: bool, detours: u8) -> Explored {
+    let in_flight = in_flight.then(|| InFlight { attempt: attempt(IN_FLIGHT), kind: Kind::Periodic });
+    explore(Plan { prediction, in_flight, ..short(6, 2) }, None, detours)
+}
+
 /// Every end that a stop of a running job can come to: no more, but no fewer either, or it was not explored.
 fn ends() -> HashSet<(StopOutcome, bool)> {
     use StopOutcome::{Checkpoint, Ended, Nothing, Savepoint, Superseded};
@@ -382,9 +484,24 @@ fn every_stop_whose_deadline_moves_keeps_its_promises() {
 }
 
 #[test]
+fn every_stop_on_the_ladder_keeps_its_promises() {
+    for expected in [fits(), doubtful(), hopeless()] {
+        check(&laddered(Some(expected), false, 0), &ends(), 3_000);
+    }
+}
+
+#[test]
+fn every_stop_with_a_savepoint_in_flight_keeps_its_promises() {
+    for prediction in [None, Some(doubtful())] {
+        check(&laddered(prediction, true, 0), &ends(), 3_000);
+    }
+}
+
+#[test]
 #[ignore = "minutes: belongs to the full size"]
 fn every_stop_keeps_its_promises_on_longer_detours() {
-    for explored in [running(2), not_begun(2), resumed(2), moved(1)] {
+    let laddered = [laddered(Some(doubtful()), true, 1), laddered(Some(hopeless()), false, 1)];
+    for explored in [running(2), not_begun(2), resumed(2), moved(1)].into_iter().chain(laddered) {
         assert!(explored.states > 100_000, "explored only {} states", explored.states);
     }
 }

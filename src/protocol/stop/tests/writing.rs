@@ -82,7 +82,7 @@ fn a_record_that_hangs_leaves_the_marker_its_turn_however_little_time_is_left() 
 fn an_outcome_that_another_may_follow_is_written_to_the_record_alone() {
     let mut play = Play::of(plan());
     play.asks(id(1)).polls(id(1), failed(false));
-    play.sees(&Effect::Search, nothing()).sees(&Effect::FindCheckpoint, found("file:///checkpoints/chk-7"));
+    play.sees(&Effect::Search(None), nothing()).sees(&Effect::FindCheckpoint, found("file:///checkpoints/chk-7"));
     play.fails_to_record();
     assert!(matches!(play.effect(), Effect::Record(_)));
 }
