@@ -2,6 +2,7 @@
 
 mod admin;
 mod claim;
+mod cleaning;
 mod control;
 mod ending;
 mod estimating;

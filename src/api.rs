@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::flink::setup::Setup;
 use crate::protocol::entry::{Attempt, Holder};
+use crate::protocol::ha::Places;
 use crate::protocol::id::JobId;
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::point::Format;
@@ -86,6 +87,9 @@ pub struct Finish {
     pub target: String,
     /// Flink's checkpoint directory.
     pub checkpoints: String,
+    /// Where Flink's own high availability keeps its files, if it is on.
+    #[serde(default)]
+    pub high_availability: Option<Places>,
     /// How the stores are reached that these lie in.
     #[serde(default)]
     pub storage: Options,
@@ -153,7 +157,7 @@ pub struct ReleaseOrder {
     pub exit: Option<u8>,
     /// How the stop ended, if there was one.
     pub outcome: Option<StopOutcome>,
-    /// Another pod takes over: `run` waits at the gate again until its own pod is ended.
+    /// Another pod takes over, or the JobManager is to be started once more: `run` goes back to the gate.
     #[serde(default)]
     pub hand_over: bool,
     /// Why, in words.

@@ -21,8 +21,8 @@ use sha2::{Digest, Sha256};
 pub use error::{Error, Problem};
 use reader::Reader;
 pub use schema::{
-    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnNoState, OnUnverifiable,
-    RecordKind, RecordUrl, Recovery, SavepointFormat, directory_url, duration as parse_duration,
+    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnLeftover, OnNoState,
+    OnUnverifiable, RecordKind, RecordUrl, Recovery, SavepointFormat, directory_url, duration as parse_duration,
 };
 
 /// The variable that names the configuration file where no flag does.
@@ -57,6 +57,8 @@ pub struct Config {
     pub restore: Restore,
     /// Which savepoints are kept.
     pub retention: Retention,
+    /// What a start does where Flink recovers by itself.
+    pub ha: HighAvailability,
     /// What to do while another pod runs this cluster's JobManager.
     pub handover: Handover,
     /// The pod that this is.
@@ -169,6 +171,13 @@ pub struct Retention {
     pub keep: usize,
     /// Those that are older go, the newest apart; `None` sets no limit.
     pub max_age: Option<Duration>,
+}
+
+/// What a start does where Flink recovers by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HighAvailability {
+    /// What to do when Flink would restore something else than the chosen point.
+    pub on_leftover: OnLeftover,
 }
 
 /// The pod that this is, as the downward API tells it. What is missing is found out where it can be.
@@ -298,6 +307,7 @@ impl Config {
         let storage = storage_options(reader);
         let keep = reader.get("retention.keep", schema::count);
         let max_age = reader.get("retention.max_age", |text| schema::unless_off(text, schema::positive_duration));
+        let on_leftover = reader.get("ha.on_leftover", OnLeftover::parse);
         let handover = reader.get("handover", Handover::parse);
         let pod = Pod {
             name: reader.optional("pod.name", schema::word),
@@ -327,6 +337,7 @@ impl Config {
                 allow_non_restored_state: allow_non_restored_state?,
             },
             retention: Retention { keep: keep?, max_age: max_age? },
+            ha: HighAvailability { on_leftover: on_leftover? },
             handover: handover?,
             pod,
             guard: client.guard,

@@ -19,7 +19,7 @@ use crate::protocol::history::History;
 use crate::protocol::id::{Id, JobId};
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::point::{Kind, normalize};
-use crate::protocol::start::{Start, Verdict};
+use crate::protocol::start::{JobIds, Start, Verdict};
 use crate::protocol::stop::{RecordReply, Search, Secured};
 use crate::prune::{self, Order, Pruned};
 use crate::record::Record;
@@ -335,7 +335,12 @@ async fn plan(
     };
     let setup_or_default = setup.cloned().unwrap_or_default();
     plan::supported(&setup_or_default).map_err(|reason| refused(reason, false))?;
-    let job_ids = plan::job_ids(config, &setup_or_default).map_err(|reason| refused(reason, false))?;
+    let mut job_ids = plan::job_ids(config, &setup_or_default).map_err(|reason| refused(reason, false))?;
+    if setup.is_none() && directories.high_availability.is_some() {
+        // Flink's own, which all starts share.
+        let claimed = history.newest_claim().and_then(|(_, claim)| claim.job_id);
+        job_ids = claimed.map_or(job_ids, JobIds::Fixed);
+    }
     let holder = holder::current(Id::from_bytes([0; 16]));
     let mut plan = plan::of(config, cluster, holder, directories.clone(), &setup_or_default, job_ids);
     plan.only_plan = true;

@@ -9,6 +9,7 @@ pub mod entry;
 pub mod estimate;
 pub mod failure;
 pub mod grace;
+pub mod ha;
 pub mod history;
 pub mod id;
 pub mod inject;

@@ -86,7 +86,7 @@ async fn supervised(
         };
         match entrypoint(options, (argv, finish, claim), signals, clock, embedded).await {
             End::Exit(exit) => return Ok(exit),
-            End::HandedOver => tracing::info!("another pod takes over; waiting at the gate"),
+            End::HandedOver => tracing::info!("the JobManager has ended; back to the gate"),
         }
     }
 }

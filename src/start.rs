@@ -72,9 +72,15 @@ fn no_answer(effect: &Effect) -> Event {
             Event::Appended(Appended::Failed(late("the record")))
         }
         Effect::List { .. } => Event::Listed(Err(late("storage"))),
+        Effect::LookAtLeftovers(_) => Event::Leftovers(Err(late("storage"))),
+        Effect::DeclareEnded(..) => Event::Declared(Err(late("storage"))),
         Effect::Verify(_) => Event::Verified(Search::Unreadable("storage does not answer".to_owned())),
         Effect::Mark { .. } => Event::Marked(Err(late("storage"))),
     }
+}
+
+fn of_storage(error: &storage::Error) -> Trouble {
+    Trouble { reason: report::chain(error), passes: error.passes() }
 }
 
 fn trouble(error: &record::Error) -> Trouble {
@@ -114,7 +120,16 @@ impl Hands {
             Effect::List { directories, recorded, adopt } => {
                 let jobs = History::read(known.marker.iter().chain(&known.snapshot.entries)).jobs();
                 let found = storage::list(&self.storage, directories, recorded, &self.cluster, *adopt, &jobs).await;
-                Event::Listed(found.map_err(|error| Trouble { reason: report::chain(&error), passes: error.passes() }))
+                Event::Listed(found.map_err(|error| of_storage(&error)))
+            }
+            Effect::LookAtLeftovers(places) => {
+                let left = storage::ha::leftovers(&self.storage, places).await;
+                Event::Leftovers(left.map_err(|error| of_storage(&error)))
+            }
+            Effect::DeclareEnded(places, job_id) => {
+                tracing::warn!(%job_id, store = places.results, "the job has ended; Flink is to clean up what is left of it");
+                let declared = storage::ha::declare_ended(&self.storage, places, *job_id).await;
+                Event::Declared(declared.map_err(|error| of_storage(&error)))
             }
             Effect::Verify(path) => Event::Verified(storage::look(&self.storage, path, None).await),
             Effect::Mark { epoch } => Event::Marked(self.mark(known, *epoch).await.map_err(|error| trouble(&error))),

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::flink::Flink;
 use crate::protocol::Step;
 use crate::protocol::entry::{Attempt, End, EndKind, Entry, Fact, Saved};
+use crate::protocol::ha::Places;
 use crate::protocol::id::JobId;
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::point::{Kind, PointRef, normalize};
@@ -43,6 +44,8 @@ pub struct Hands {
     pub target: String,
     /// The checkpoint directory.
     pub checkpoints: String,
+    /// Where Flink's own high availability keeps its files, if it is on.
+    pub high_availability: Option<Places>,
     /// The number of the epoch's base: what is not above it is not this epoch's.
     pub above: Option<u64>,
     /// Points that the record knows already.
@@ -151,6 +154,7 @@ fn no_answer(effect: &Effect) -> Event {
         Effect::ReadEnd(_) => Event::End(None),
         Effect::Record(_) => Event::Recorded(RecordReply::Failed(late())),
         Effect::Mark(_) => Event::Marked(false),
+        Effect::LookAtLeftovers => Event::Left(Some(late())),
     }
 }
 
@@ -220,6 +224,14 @@ impl Hands {
                 Event::Recorded(self.record(prepared).await)
             }
             Effect::Mark(_) => Event::Marked(self.note(prepared).await),
+            Effect::LookAtLeftovers => Event::Left(self.left().await),
+        }
+    }
+
+    async fn left(&self) -> Option<String> {
+        match storage::ha::leftovers(&self.storage, self.high_availability.as_ref()?).await {
+            Ok(left) => left.is_being_cleaned_up().then(|| left.describe()),
+            Err(error) => Some(report::chain(&error)),
         }
     }
 

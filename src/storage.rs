@@ -5,6 +5,7 @@
 mod client;
 mod environment;
 mod error;
+pub mod ha;
 mod http;
 mod look;
 mod options;

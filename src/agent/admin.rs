@@ -15,7 +15,6 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use super::{Agent, guards};
-use crate::flink::setup::RPC_PORT;
 use crate::http::{self, Body, Handler};
 
 pub(super) fn handler(agent: &Rc<Agent>) -> Handler {
@@ -58,7 +57,7 @@ impl Agent {
         if session.is_over() {
             return Err("the JobManager has ended".to_owned());
         }
-        let port = session.setup.rpc_port.unwrap_or(RPC_PORT);
+        let port = session.setup.telling_port();
         let mut hosts = vec!["127.0.0.1".to_owned()];
         hosts.extend(self.config.pod.ip.map(|ip| ip.to_string()));
         hosts.extend(session.setup.rpc_address.clone().filter(|host| is_own(host)));
@@ -70,7 +69,7 @@ impl Agent {
                 return Ok(());
             }
         }
-        Err(format!("the JobManager's RPC port {port} is not up yet"))
+        Err(format!("the JobManager's port {port} is not up yet"))
     }
 
     fn status(&self) -> serde_json::Value {

@@ -159,6 +159,7 @@ impl Agent {
             flink_url: flink_url(&self.config, setup),
             target: storage::epoch_folder(directories, cluster, go.epoch),
             checkpoints: directories.checkpoint.clone(),
+            high_availability: directories.high_availability.clone(),
             storage: storage.options().clone(),
             above: go.base.as_ref().and_then(|base| base.checkpoint_id),
             format: match self.config.savepoint.format {

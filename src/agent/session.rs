@@ -152,6 +152,11 @@ impl Session {
         }
     }
 
+    /// Whether Flink may still be cleaning up what was left of a job that had ended: what it shows of the job is that one.
+    pub(super) fn is_cleaning_up(&self) -> bool {
+        self.go.cleans_up && !self.ran.get()
+    }
+
     /// Whether the job runs from something else than the point, or can't be restored from it: it is being ended, and not saved.
     pub(super) fn is_condemned(&self) -> bool {
         self.void.get() || self.restore_failed.get()

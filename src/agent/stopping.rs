@@ -56,6 +56,9 @@ impl Agent {
         }
         session.abort_tasks();
         self.foresee(session);
+        if session.is_cleaning_up() {
+            return self.end_unchanged(session, false);
+        }
         // Flink would answer a second stop under the first one's trigger id with the first one's failure.
         let tried = session.tried.borrow().clone();
         let seed = match tried.filter(|_| session.handing_over.get()) {
@@ -76,6 +79,7 @@ impl Agent {
             checkpoints_survive: false,
             prediction: session.prediction.borrow().clone(),
             in_flight: session.in_flight.take().map(in_flight),
+            cleans_up: session.finish.high_availability.is_some(),
         };
         tracing::info!(epoch = session.epoch(), ?grace, "stopping");
         self.order(session.epoch(), |orders| orders.stopping = true);
@@ -133,6 +137,7 @@ impl Agent {
             job_id: session.job_id.clone(),
             target: session.finish.target.clone(),
             checkpoints: session.finish.checkpoints.clone(),
+            high_availability: session.finish.high_availability.clone(),
             above: session.finish.above,
             known: session.said.known.clone(),
             predicted: session.prediction.borrow().as_ref().map(|prediction| prediction.savepoint.likely),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Agent;
+use super::cleaning::Cleaning;
 use super::guards::Turn;
 use super::restoring::Restoring;
 use super::session::Session;
@@ -26,12 +27,21 @@ const FIRST: Duration = Duration::from_secs(2);
 
 impl Agent {
     pub(super) async fn watch(&self, session: &Session) {
-        let mut confirm = Confirm::of(session.go.base.clone());
+        let mut confirm = Confirm::of(session.go.base.clone()).or(session.go.or.clone());
         let mut restoring = Restoring::default();
+        let mut cleaning = Cleaning::default();
         loop {
             let confirmed = session.confirmed.borrow().is_some();
             tokio::time::sleep(if confirmed { SELDOM } else { SOON }).await;
-            let Some(job) = self.job(session).await else { continue };
+            let (job, answers) = self.job(session).await;
+            if session.is_cleaning_up() {
+                if self.has_only_cleaned_up(job.as_ref(), answers, &mut cleaning) {
+                    return self.start_anew(session);
+                }
+                continue;
+            }
+            self.complain_of_no_job(session, job.as_ref(), answers, &mut cleaning);
+            let Some(job) = job else { continue };
             if !confirmed && let Some(failed) = self.restore_failure(session, &job, &mut restoring).await {
                 return self.give_up_restoring(session, failed).await;
             }
@@ -50,19 +60,20 @@ impl Agent {
         }
     }
 
-    /// The job of this session, if Flink shows one that can be taken for it.
-    async fn job(&self, session: &Session) -> Option<Job> {
+    /// The job of this session, if Flink shows one that can be taken for it; and whether Flink answers.
+    async fn job(&self, session: &Session) -> (Option<Job>, bool) {
         let reply = session.flink.jobs().await;
         self.metrics.flink_up(matches!(reply, JobsReply::Listed(_)));
-        let JobsReply::Listed(jobs) = reply else { return None };
+        let JobsReply::Listed(jobs) = reply else { return (None, false) };
         let named = jobs.iter().find(|job| Some(job.id) == session.job_id.get());
         let only = if let [job] = jobs.as_slice() { Some(job) } else { None };
-        let job = named.or(only)?.clone();
+        let Some(job) = named.or(only).cloned() else { return (None, true) };
         session.job_id.set(Some(job.id));
-        if job.any_task_up {
+        // The end of the job that Flink cleans up after tells nothing of the new one.
+        if job.any_task_up && !(session.is_cleaning_up() && job.state.is_terminal()) {
             session.ran.set(true);
         }
-        Some(job)
+        (Some(job), true)
     }
 
     /// Compares what Flink restored with what was injected. Says what is wrong, if anything is.

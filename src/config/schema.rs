@@ -40,6 +40,7 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("restore.allow_non_restored_state", Some("false")),
     ("retention.keep", Some("10")),
     ("retention.max_age", Some("off")),
+    ("ha.on_leftover", Some("finish")),
     ("handover", Some("wait")),
     ("pod.name", None),
     ("pod.namespace", None),
@@ -287,6 +288,18 @@ words! {
         Refuse = "refuse",
         /// Use it all the same.
         Trust = "trust",
+    }
+}
+
+words! {
+    /// What to do when Flink's own high availability would restore something else than the chosen point.
+    OnLeftover {
+        /// Let Flink finish the clean-up of a job that was stopped; else wait for a person.
+        Finish = "finish",
+        /// Wait for a person.
+        Refuse = "refuse",
+        /// Let Flink go back to what it knows.
+        Recover = "recover",
     }
 }
 

@@ -66,6 +66,7 @@ fn defaults_are_the_documented_ones() {
             allow_non_restored_state: false,
         },
         retention: Retention { keep: 10, max_age: None },
+        ha: HighAvailability { on_leftover: OnLeftover::Finish },
         handover: Handover::Wait,
         pod: Pod::default(),
         guard: Guard { agent: None, settle: Duration::from_secs(2), checkpoint: None, recovery: Recovery::Fast },

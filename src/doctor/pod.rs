@@ -177,6 +177,7 @@ mod tests {
             savepoint: savepoint.to_owned(),
             flink_savepoint: None,
             checkpoint: "s3://flink/checkpoints".to_owned(),
+            high_availability: None,
         };
         for (pod, url, expected) in [
             (mounting("state", "/state"), "file:///state/sp", None),

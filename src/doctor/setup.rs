@@ -99,6 +99,7 @@ mod tests {
             savepoint: savepoint.to_owned(),
             flink_savepoint: None,
             checkpoint: "s3://flink/_entropy_/checkpoints".to_owned(),
+            high_availability: None,
         };
         let spread = directories("s3://flink/_entropy_/sp");
         assert!(entropy(&setup(Some("_entropy_")), &spread).is_some_and(|finding| finding.fix.is_some()));

@@ -20,6 +20,8 @@ use known::{Known, disagreement};
 
 /// Flink's default `jobmanager.rpc.port`.
 pub const RPC_PORT: u16 = 6123;
+/// Flink's default `rest.port`.
+const REST_PORT: u16 = 8081;
 
 const STANDARD_FILE: &str = "config.yaml";
 const LEGACY_FILE: &str = "flink-conf.yaml";
@@ -41,6 +43,18 @@ pub struct Setup {
     pub savepoint_directory: Option<String>,
     /// The kind of high availability, as written. See [`Setup::is_highly_available`].
     pub high_availability: Option<String>,
+    /// Where high availability keeps its files, as written.
+    pub ha_storage_directory: Option<String>,
+    /// What it tells clusters apart by.
+    pub ha_cluster_id: Option<String>,
+    /// The RPC port under high availability; `None` also where Flink picks any free port.
+    pub ha_rpc_port: Option<u16>,
+    /// Where it notes jobs that have ended, if not below its other files.
+    pub ha_job_results: Option<String>,
+    /// ZooKeeper's path above the cluster's.
+    pub ha_root: Option<String>,
+    /// What Kubernetes' high availability names its ConfigMaps after.
+    pub kubernetes_cluster_id: Option<String>,
     /// The job id that the user gave.
     pub job_id: Option<String>,
     /// The restore path that the user gave.
@@ -78,6 +92,16 @@ impl Setup {
     #[must_use]
     pub fn is_highly_available(&self) -> bool {
         self.high_availability.as_deref().is_some_and(|kind| !kind.eq_ignore_ascii_case("none"))
+    }
+
+    /// The port whose being up tells that the `JobManager` is: RPC's, or REST's where RPC has any free one.
+    #[must_use]
+    pub fn telling_port(&self) -> u16 {
+        if self.is_highly_available() {
+            self.ha_rpc_port.or(self.rest_port).unwrap_or(REST_PORT)
+        } else {
+            self.rpc_port.unwrap_or(RPC_PORT)
+        }
     }
 }
 

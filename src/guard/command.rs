@@ -16,6 +16,8 @@ const PATIENCE: &str = "heartbeat.timeout";
 const SHORT: Duration = Duration::from_secs(10);
 const RPC_ADDRESS_KEY: &str = "jobmanager.rpc.address";
 const RPC_PORT_KEY: &str = "jobmanager.rpc.port";
+/// Under high availability this one counts, where it is set: else Flink takes any free port, which nobody knows.
+const HA_PORT_KEY: &str = "high-availability.jobmanager.port";
 /// The script that native mode starts.
 const NATIVE_SCRIPT: &str = "kubernetes-taskmanager.sh";
 
@@ -149,12 +151,15 @@ pub(super) fn prepare(
     let launch = launch(&argv);
     let script = launch.as_ref().and_then(|launch| launch.script.as_deref());
     let entrypoint = launch.as_ref().is_some_and(|launch| launch.entrypoint);
-    let keys = [RPC_ADDRESS_KEY, RPC_PORT_KEY, RETRY.0, PATIENCE];
-    let [address, port, retry, patience] = setup::look_up(script, entrypoint, env, read, keys)?;
+    let keys = [RPC_ADDRESS_KEY, RPC_PORT_KEY, RETRY.0, PATIENCE, HA_PORT_KEY];
+    let [address, port, retry, patience, ha_port] = setup::look_up(script, entrypoint, env, read, keys)?;
     let options = launch.as_ref().map(|launch| launch.options.as_slice()).unwrap_or_default();
     let given = |key, configured: Option<String>| dynamic(options, key).map(str::to_owned).or(configured);
     let host = given(RPC_ADDRESS_KEY, address);
-    let rpc_port = given(RPC_PORT_KEY, port).and_then(|port| port.parse().ok()).unwrap_or(setup::RPC_PORT);
+    let rpc_port = given(HA_PORT_KEY, ha_port)
+        .or_else(|| given(RPC_PORT_KEY, port))
+        .and_then(|port| port.parse().ok())
+        .unwrap_or(setup::RPC_PORT);
     let patience = given(PATIENCE, patience);
     let finds_soon = patience.as_deref().and_then(duration).is_some_and(|patience| patience <= SHORT);
     let is_set = given(RETRY.0, retry).is_some();
@@ -286,6 +291,7 @@ mod tests {
             (image, file, &[("JOB_MANAGER_RPC_ADDRESS", "variable")], Some("variable"), 7000),
             // Mounted read-only, the file keeps its address; written over, the TaskManager would look for itself.
             (image, file, &[], Some("file"), 7000),
+            (script, "high-availability.jobmanager.port: 6200\n", &[], None, 6200),
             (image, file, &[("FLINK_PROPERTIES", "jobmanager.rpc.address: property")], Some("property"), 7000),
             (
                 "/docker-entrypoint.sh taskmanager -Djobmanager.rpc.address=a -D jobmanager.rpc.address=b",

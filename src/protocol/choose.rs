@@ -7,6 +7,7 @@
 //! epoch that wrote the base, and so on.
 
 mod explain;
+mod leftovers;
 mod points;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use points::{Damaged, Points, Step};
 pub use points::{Standing, completed, passed_over, standing, unattributed};
 
 use super::entry::EndKind;
+use super::ha::{Dealing, Leftovers, OnLeftover};
 use super::history::{Epoch, History};
 use super::id::JobId;
 use super::point::{Found, PointRef, normalize, same};
@@ -34,6 +36,9 @@ pub struct Policy {
     pub trust_unverifiable: bool,
     /// Older state than this is refused.
     pub max_state_age: Option<SignedDuration>,
+    /// What is done where Flink would recover something else by itself.
+    #[serde(default)]
+    pub on_leftover: OnLeftover,
     /// What is done about a point that Flink could not restore.
     pub if_failed: IfFailed,
 }
@@ -71,6 +76,9 @@ pub struct Situation {
     /// Points of which a closer look could not tell whether they are whole, and why not.
     #[serde(default)]
     pub doubted: BTreeMap<String, String>,
+    /// What Flink's own high availability has left, if it is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leftovers: Option<Leftovers>,
     /// The clock; only the age limit reads it.
     pub now: Timestamp,
 }
@@ -112,6 +120,9 @@ pub struct Choice {
     /// The person's request that this start uses up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumed: Option<super::id::Id>,
+    /// What is done about that which Flink's own high availability has left.
+    #[serde(default)]
+    pub dealing: Dealing,
     /// Every point that was looked at, newest first.
     pub candidates: Vec<Candidate>,
 }
@@ -131,7 +142,8 @@ pub struct Candidate {
 #[must_use]
 pub fn choose(situation: &Situation) -> Choice {
     let points = Points::of(situation);
-    let mut choice = if_verified(situation, decide(situation, &points));
+    let choice = leftovers::heed(situation, &points, decide(situation, &points));
+    let mut choice = if_verified(situation, choice);
     choice.candidates = explain::explain(&points, situation, &choice);
     choice
 }
@@ -375,19 +387,22 @@ fn going_back(situation: &Situation, points: &Points, choice: Choice) -> Choice 
     });
     match later {
         None => choice,
-        Some(later) => plain(
-            Decision::Refuse,
-            &format!(
-                "going back to checkpoint id {from} under the fixed job id {job_id} would mix two histories in one folder: \
-                 {} is there already. Remove --job-id from Flink's arguments, or move that folder away",
-                later.point.path
-            ),
-        ),
+        Some(later) => {
+            let whose = if situation.leftovers.is_some() { "" } else { "remove --job-id from Flink's arguments, or " };
+            plain(
+                Decision::Refuse,
+                &format!(
+                    "going back to checkpoint id {from} under the fixed job id {job_id} would mix two histories in one folder: \
+                     {} is there already. To do it: {whose}move that folder away",
+                    later.point.path
+                ),
+            )
+        }
     }
 }
 
 fn plain(decision: Decision, reason: &str) -> Choice {
-    Choice { decision, reason: reason.to_owned(), consumed: None, candidates: Vec::new() }
+    Choice { decision, reason: reason.to_owned(), consumed: None, dealing: Dealing::None, candidates: Vec::new() }
 }
 
 #[cfg(test)]

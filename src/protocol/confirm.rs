@@ -33,6 +33,7 @@ pub enum Confirmation {
 #[derive(Debug, Clone)]
 pub struct Confirm {
     injected: Option<PointRef>,
+    or: Vec<String>,
     doubted: Option<Moment>,
 }
 
@@ -40,7 +41,13 @@ impl Confirm {
     /// Waits for a job that should continue from `injected`.
     #[must_use]
     pub fn of(injected: Option<PointRef>) -> Self {
-        Self { injected, doubted: None }
+        Self { injected, or: Vec::new(), doubted: None }
+    }
+
+    /// It may continue from one of these as well.
+    #[must_use]
+    pub fn or(self, others: Vec<String>) -> Self {
+        Self { or: others, ..self }
     }
 
     /// Takes in what Flink says of a job all of whose tasks are running.
@@ -54,7 +61,8 @@ impl Confirm {
             (Some(injected), Some(restored)) => {
                 let path = normalize(&restored.path);
                 let went_on = is_own(&restored, job_id) && Some(restored.id) > injected.checkpoint_id;
-                if same(&path, &injected.path) || went_on {
+                let instead = self.or.iter().any(|other| same(&path, other));
+                if same(&path, &injected.path) || went_on || instead {
                     Confirmation::Right(Some(restored))
                 } else {
                     Confirmation::Wrong(format!("the job restored {path}, not {}", injected.path))
@@ -103,6 +111,15 @@ mod tests {
     #[test]
     fn another_point_does_not() {
         let seen = Confirm::of(injected()).on(JOB, restored(3, "file:/s/savepoint-0"), Moment(0));
+        assert!(matches!(seen, Confirmation::Wrong(_)), "{seen:?}");
+    }
+
+    #[test]
+    fn what_flinks_own_high_availability_may_restore_instead_confirms_too() {
+        let mut confirm = Confirm::of(injected()).or(vec!["file:///c/chk-3".to_owned()]);
+        let seen = confirm.on(JOB, restored(3, "file:/c/chk-3"), Moment(0));
+        assert!(matches!(seen, Confirmation::Right(Some(_))), "{seen:?}");
+        let seen = confirm.on(JOB, restored(2, "file:/c/chk-2"), Moment(0));
         assert!(matches!(seen, Confirmation::Wrong(_)), "{seen:?}");
     }
 

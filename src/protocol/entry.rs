@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::failure::FailureClass;
+use super::ha::Places;
 use super::id::{Id, JobId, TriggerId};
 use super::outcome::StopOutcome;
 use super::point::{Format, Kind, PointRef};
@@ -138,6 +139,15 @@ pub struct Holder {
     pub pod: Option<PodRef>,
 }
 
+impl Holder {
+    /// Whether both are lives of one process.
+    #[must_use]
+    pub fn is_the_process_of(&self, other: &Self) -> bool {
+        let process = |holder: &Self| (holder.host.clone(), holder.boot_id.clone(), holder.pid, holder.started);
+        process(self) == process(other) && self.pod.is_none() && other.pod.is_none()
+    }
+}
+
 /// A pod, so that it can be told from any other, also from one of its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodRef {
@@ -165,6 +175,9 @@ pub struct Directories {
     pub flink_savepoint: Option<String>,
     /// Where Flink keeps checkpoints: `<checkpoint>/<job id>/chk-<n>`.
     pub checkpoint: String,
+    /// Where Flink's own high availability keeps its files, if it is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high_availability: Option<Places>,
 }
 
 /// What an epoch restores from, and why.
@@ -183,6 +196,12 @@ pub struct Based {
     /// epoch, but what comes later is this epoch's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<String>,
+    /// Points that Flink's own high availability may restore in place of the base: it alone knows which of them it was sure of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub or: Vec<String>,
+    /// Flink was told that the job had ended, to clean up what was left of it: what it shows of the job at first is that end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cleans_up: bool,
     /// Why, in words.
     pub reason: String,
 }

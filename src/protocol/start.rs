@@ -14,6 +14,7 @@ pub use messages::{Appended, Effect, Event, Go, JobIds, Liveness, Loaded, Plan, 
 
 use super::choose::{Choice, Decision, Situation, choose, unattributed};
 use super::entry::{Based, Claim, Entry, Fact, Holder, PodRef, Saved};
+use super::ha::{Dealing, Leftovers, Places};
 use super::history::History;
 use super::id::JobId;
 use super::point::{Found, PointRef, normalize, same};
@@ -52,9 +53,16 @@ enum State {
     Copy(Vec<Entry>),
     Claim,
     List,
+    LookAtLeftovers(Places),
     Verify {
         choice: Choice,
         point: PointRef,
+    },
+    /// The job that Flink's own high availability would run again had ended.
+    DeclareEnded {
+        places: Places,
+        job_id: JobId,
+        choice: Choice,
     },
     /// The point is whole, and nobody has recorded it yet.
     Salvage {
@@ -81,6 +89,7 @@ pub struct Start {
     epoch: u64,
     /// What storage holds, once it was listed.
     found: Option<Vec<Found>>,
+    leftovers: Option<Leftovers>,
     broken: BTreeMap<String, String>,
     doubted: BTreeMap<String, String>,
     /// What was verified whole; not looked at twice.
@@ -103,6 +112,7 @@ impl Start {
             new_record: false,
             epoch: 0,
             found: None,
+            leftovers: None,
             broken: BTreeMap::new(),
             doubted: BTreeMap::new(),
             whole: None,
@@ -126,6 +136,8 @@ impl Start {
             State::Copy(late) => Effect::Copy(late.clone()),
             State::Claim => Effect::Append { epoch: self.epoch, facts: self.claim() },
             State::List => self.list(),
+            State::LookAtLeftovers(places) => Effect::LookAtLeftovers(places.clone()),
+            State::DeclareEnded { places, job_id, .. } => Effect::DeclareEnded(places.clone(), *job_id),
             State::Verify { point, .. } => Effect::Verify(point.path.clone()),
             State::Salvage { epoch, saved, .. } => {
                 Effect::Append { epoch: *epoch, facts: vec![Fact::Saved(saved.clone())] }
@@ -185,7 +197,14 @@ impl Start {
                 self.state = State::List;
             }
             (State::List, Event::Listed(Ok(found))) => self.listed(found),
-            (State::List, Event::Listed(Err(trouble))) => self.trouble(trouble),
+            (State::LookAtLeftovers(_), Event::Leftovers(Ok(leftovers))) => {
+                self.leftovers = Some(leftovers);
+                self.choose();
+            }
+            (State::List, Event::Listed(Err(trouble)))
+            | (State::LookAtLeftovers(_), Event::Leftovers(Err(trouble)))
+            | (State::DeclareEnded { .. }, Event::Declared(Err(trouble))) => self.trouble(trouble),
+            (State::DeclareEnded { choice, .. }, Event::Declared(Ok(()))) => self.write_base(choice),
             (State::Verify { choice, point }, Event::Verified(search)) => self.verified(choice, point, search),
             (State::Salvage { choice, .. }, Event::Appended(Appended::Done)) => self.state = State::Base { choice },
             (State::Base { choice }, Event::Appended(Appended::Done)) => {
@@ -237,7 +256,10 @@ impl Start {
             return self.count_try();
         }
         self.found = Some(found);
-        self.choose();
+        match self.plan.directories.high_availability.clone() {
+            Some(places) => self.state = State::LookAtLeftovers(places),
+            None => self.choose(),
+        }
     }
 
     /// What the choice rests on, once there was one.
@@ -257,6 +279,7 @@ impl Start {
             policy: self.plan.policy,
             broken: self.broken.clone(),
             doubted: self.doubted.clone(),
+            leftovers: self.leftovers.clone(),
             now: self.plan.now,
         }
     }
@@ -314,6 +337,14 @@ impl Start {
             let go = self.go(&choice, false);
             return self.done(Verdict::Go(go));
         }
+        let places = self.plan.directories.high_availability.clone();
+        match (choice.dealing.clone(), places) {
+            (Dealing::Finish(job_id), Some(places)) => self.state = State::DeclareEnded { places, job_id, choice },
+            _ => self.write_base(choice),
+        }
+    }
+
+    fn write_base(&mut self, choice: Choice) {
         let whole = base_of(&choice).and(self.whole.as_ref());
         let found = self.found.as_deref().unwrap_or_default();
         self.state = match whole.and_then(|whole| salvage(&self.history, found, whole, self.plan.now)) {
@@ -329,6 +360,8 @@ impl Start {
             base,
             explicit: self.plan.explicit.as_deref().map(normalize),
             consumed: choice.consumed,
+            or: others(choice),
+            cleans_up: matches!(choice.dealing, Dealing::Finish(_)),
             reason: choice.reason.clone(),
         }
     }
@@ -338,6 +371,8 @@ impl Start {
             epoch: self.epoch,
             job_id: self.job_id(),
             base: base_of(choice),
+            or: others(choice),
+            cleans_up: matches!(choice.dealing, Dealing::Finish(_)),
             reason: choice.reason.clone(),
             candidates: choice.candidates.clone(),
             resumed,
@@ -380,6 +415,13 @@ fn base_of(choice: &Choice) -> Option<PointRef> {
     match &choice.decision {
         Decision::Restore(point) => Some(point.clone()),
         Decision::Fresh | Decision::Hold | Decision::Refuse => None,
+    }
+}
+
+fn others(choice: &Choice) -> Vec<String> {
+    match &choice.dealing {
+        Dealing::Recovered(others) => others.clone(),
+        Dealing::None | Dealing::Finish(_) => Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@
 //! checkpoint. What is in flight already is joined (see [`joining`]). After a request for a savepoint there is no other
 //! request before the answer to the first was read: a second stop destroys the first (measured on Flink 1.20.5).
 
+mod clearing;
 mod ending;
 mod insurance;
 mod joining;
@@ -90,6 +91,11 @@ enum State {
     /// A result that was not read keeps the JobManager from ending.
     Reread(Release, Attempt),
     Settle(Release),
+    Clear {
+        release: Release,
+        /// What the last look showed.
+        left: Option<String>,
+    },
     Done(Release),
 }
 
@@ -176,6 +182,7 @@ impl Stop {
         self.leave_what_was_in_flight(now);
         self.leave_what_is_hopeless(now);
         self.leave_a_record_that_is_late(now);
+        self.leave_what_is_not_cleared(now);
         if let State::Done(release) = &self.state {
             return Step::Done(release.clone());
         }
@@ -203,6 +210,7 @@ impl Stop {
             State::ReadEnd { job_id, .. } => Effect::ReadEnd(*job_id),
             State::Record(writing) => Effect::Record(writing.ending.clone()),
             State::Mark(writing) => Effect::Mark(writing.ending.clone()),
+            State::Clear { .. } => Effect::LookAtLeftovers,
             State::Done(release) => return Step::Done(release.clone()),
         };
         if matches!(effect, Effect::Post(_)) {
@@ -238,7 +246,7 @@ impl Stop {
                 let attempt = attempt.clone();
                 self.search(now, attempt, reason.to_owned(), false);
             }
-            State::Settle(release) | State::Reread(release, _) => self.state = State::Done(release.clone()),
+            State::Settle(release) | State::Reread(release, _) => self.settled(release.clone(), now),
             State::Search { .. }
             | State::Verify { .. }
             | State::VerifyJoined { .. }
@@ -246,6 +254,7 @@ impl Stop {
             | State::FindCheckpoint { .. }
             | State::Record(_)
             | State::Mark(_)
+            | State::Clear { .. }
             | State::Done(_) => {}
         }
     }
@@ -255,6 +264,7 @@ impl Stop {
         let deadline = self.plan.deadline;
         match &self.state {
             State::Record(writing) | State::Mark(writing) => writing.limit(deadline),
+            State::Clear { .. } => deadline.record_until(),
             _ if now >= deadline.cutoff() => deadline.record_until(),
             State::Settle(_) | State::Reread(..) => self.settle_until.min(deadline.cutoff()),
             State::Join(joining) => joining.until.min(deadline.cutoff()),
@@ -347,11 +357,12 @@ impl Stop {
                     JobsReply::Unreachable(_) => true,
                 };
                 if settled || now >= self.settle_until {
-                    self.state = State::Done(release);
+                    self.settled(release, now);
                 } else {
                     self.pause(now, Duration::from_millis(20), State::Settle(release));
                 }
             }
+            (State::Clear { release, .. }, Event::Left(left)) => self.cleared(release, left, now),
             _ => {}
         }
     }

@@ -58,6 +58,7 @@ pub(super) async fn survey(hands: &Hands, order: &Order, again: bool) -> Result<
             policy: hands.policy,
             broken: BTreeMap::new(),
             doubted: BTreeMap::new(),
+            leftovers: None,
             now: Timestamp::now(),
         },
         folders,

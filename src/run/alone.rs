@@ -57,6 +57,7 @@ pub(super) async fn finish(
         // The agent knew, and is dead.
         prediction: None,
         in_flight: None,
+        cleans_up: finish.high_availability.is_some(),
     };
     let hands = stop::Hands {
         flink,
@@ -66,6 +67,7 @@ pub(super) async fn finish(
         job_id: job_id.into(),
         target: finish.target,
         checkpoints: finish.checkpoints,
+        high_availability: finish.high_availability,
         above: finish.above,
         known: Vec::new(),
         predicted: None,

@@ -2,10 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::{Config, Handover, JobIdPolicy, OnBroken, OnFailed, OnNoState, OnUnverifiable};
+use crate::config::{Config, Handover, JobIdPolicy, OnBroken, OnFailed, OnLeftover, OnNoState, OnUnverifiable};
 use crate::flink::setup::{Mode, Setup};
 use crate::protocol::choose::{IfFailed, Policy};
 use crate::protocol::entry::{Directories, Holder};
+use crate::protocol::ha::{self, Places};
 use crate::protocol::point::normalize;
 use crate::protocol::start::{JobIds, Plan};
 use crate::random;
@@ -41,6 +42,11 @@ pub fn policy(config: &Config) -> Policy {
         previous_if_broken: config.restore.on_broken == OnBroken::Previous,
         trust_unverifiable: config.restore.on_unverifiable == OnUnverifiable::Trust,
         max_state_age: config.restore.max_state_age.and_then(|age| SignedDuration::try_from(age).ok()),
+        on_leftover: match config.ha.on_leftover {
+            OnLeftover::Finish => ha::OnLeftover::Finish,
+            OnLeftover::Refuse => ha::OnLeftover::Refuse,
+            OnLeftover::Recover => ha::OnLeftover::Recover,
+        },
         if_failed: IfFailed {
             attempts: config.restore.attempts,
             previous: config.restore.on_failed == OnFailed::Previous,
@@ -66,7 +72,41 @@ pub fn directories(config: &Config, setup: &Setup) -> Result<Directories, String
          (SAVEPOINTD_CHECKPOINT__DIRECTORY)",
     )?;
     let flink_savepoint = flink_savepoint.filter(|other| *other != savepoint);
-    Ok(Directories { savepoint, flink_savepoint, checkpoint })
+    let high_availability = if setup.is_highly_available() { Some(places(setup)?) } else { None };
+    Ok(Directories { savepoint, flink_savepoint, checkpoint, high_availability })
+}
+
+/// Flink's default `high-availability.cluster-id`.
+const DEFAULT_CLUSTER: &str = "/default";
+
+fn ha_cluster(setup: &Setup) -> &str {
+    setup.ha_cluster_id.as_deref().unwrap_or(DEFAULT_CLUSTER)
+}
+
+/// Where Flink's own high availability keeps its files.
+fn places(setup: &Setup) -> Result<Places, String> {
+    let cluster = ha_cluster(setup);
+    let name = cluster.trim_matches('/');
+    let root = setup.ha_storage_directory.as_deref().map(normalize).ok_or(
+        "Flink runs with high availability, and where that keeps its files is not known: set high-availability.storageDir in Flink's \
+         configuration",
+    )?;
+    let results = setup.ha_job_results.as_deref().map(normalize);
+    let pointers = match setup.high_availability.as_deref().unwrap_or_default().to_ascii_lowercase().as_str() {
+        "zookeeper" => {
+            format!("ZooKeeper: {}/{name}", setup.ha_root.as_deref().unwrap_or("/flink").trim_end_matches('/'))
+        }
+        _ => format!(
+            "ConfigMaps labelled app={},configmap-type=high-availability",
+            setup.kubernetes_cluster_id.as_deref().unwrap_or(name)
+        ),
+    };
+    Ok(Places {
+        folder: format!("{root}/{name}"),
+        results: results.unwrap_or_else(|| format!("{root}/job-result-store/{name}")),
+        application: ha::job_id(cluster),
+        pointers,
+    })
 }
 
 /// Where a `_metadata` lies below a directory for whose data files Flink makes up random letters.
@@ -89,12 +129,11 @@ pub fn supported(setup: &Setup) -> Result<(), String> {
                     speak yet: switch it off, for example by binding the API to 127.0.0.1 (rest.bind-address)"
             .to_owned());
     }
-    if setup.is_highly_available() {
-        return Err(
-            "Flink runs with high availability, whose own metadata wins over any point that is injected; this build \
-                    of savepointd does not handle that yet: remove high-availability.type from Flink's configuration"
-                .to_owned(),
-        );
+    if setup.is_highly_available() && setup.mode == Mode::Session {
+        return Err("Flink's session cluster runs with high availability, and takes up its jobs again by itself; this build of \
+                    savepointd protects applications under high availability, and session clusters without: remove \
+                    high-availability.type from Flink's configuration"
+            .to_owned());
     }
     Ok(())
 }
@@ -105,6 +144,8 @@ pub fn supported(setup: &Setup) -> Result<(), String> {
 /// In words, if the job id given to Flink is none.
 pub fn job_ids(config: &Config, setup: &Setup) -> Result<JobIds, String> {
     match &setup.job_id {
+        // Under high availability Flink has one id for it, and what it knows of the job is kept under that.
+        None if setup.is_highly_available() => Ok(JobIds::Fixed(ha::job_id(ha_cluster(setup)))),
         Some(given) => given.parse().map(JobIds::Fixed).map_err(|error| format!("the job id given to Flink: {error}")),
         None if config.flink.job_id == JobIdPolicy::Flink => Ok(JobIds::Flink),
         None if setup.mode == Mode::Session => Ok(JobIds::Flink),
@@ -128,5 +169,31 @@ mod tests {
             assert_eq!(without_entropy(directory, &setup), expected);
             assert_eq!(without_entropy(directory, &Setup::default()), directory);
         }
+    }
+
+    #[test]
+    fn high_availability_keeps_its_files_below_the_cluster_id() {
+        let setup = Setup {
+            high_availability: Some("ZooKeeper".to_owned()),
+            ha_storage_directory: Some("s3://flink/ha/".to_owned()),
+            ha_cluster_id: Some("/orders".to_owned()),
+            ..Setup::default()
+        };
+        let found = places(&setup).unwrap();
+        assert_eq!(found.folder, "s3://flink/ha/orders");
+        assert_eq!(found.results, "s3://flink/ha/job-result-store/orders");
+        assert_eq!((found.application, found.pointers.as_str()), (ha::job_id("/orders"), "ZooKeeper: /flink/orders"));
+        let setup = Setup {
+            high_availability: Some("kubernetes".to_owned()),
+            ha_cluster_id: None,
+            ha_job_results: Some("s3://flink/results".to_owned()),
+            kubernetes_cluster_id: Some("orders".to_owned()),
+            ..setup
+        };
+        let found = places(&setup).unwrap();
+        assert_eq!((found.folder.as_str(), found.results.as_str()), ("s3://flink/ha/default", "s3://flink/results"));
+        assert!(found.pointers.contains("app=orders"), "{found:?}");
+        let nowhere = Setup { ha_storage_directory: None, ..setup };
+        assert!(places(&nowhere).unwrap_err().contains("high-availability.storageDir"));
     }
 }

@@ -16,6 +16,7 @@ mod crash;
 mod cycle;
 mod failures;
 mod guards;
+mod ha;
 mod people;
 mod s3;
 mod slow;

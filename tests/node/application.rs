@@ -62,7 +62,7 @@ impl Application {
     pub fn prepare(name: &str, shape: Shape) -> Self {
         let namespace = format!("{name}-{:08x}", std::process::id());
         let dir = node::data().join(&namespace);
-        for name in ["chk", "sp", "out", "ctl"] {
+        for name in ["chk", "sp", "out", "ctl", "ha"] {
             std::fs::create_dir_all(dir.join(name)).unwrap();
             // Any user of the pods may write there.
             std::fs::set_permissions(dir.join(name), std::fs::Permissions::from_mode(0o777)).unwrap();
@@ -70,6 +70,9 @@ impl Application {
         // First the guard that takes it all away again.
         let mut app = Self { place: Place { namespace, address: String::new() }, shape, dir };
         node::feed(&["apply"], &manifest::foundation(&app.place.namespace));
+        if app.shape.highly_available {
+            node::feed(&["apply"], &manifest::high_availability(&app.place.namespace));
+        }
         let service = app.json(&["get", "service", "jobmanager"]);
         service["spec"]["clusterIP"].as_str().unwrap().clone_into(&mut app.place.address);
         app

@@ -22,6 +22,7 @@ mod witness;
 mod contended;
 mod denied;
 mod ended;
+mod high_availability;
 mod manifests;
 mod native;
 mod replaced;

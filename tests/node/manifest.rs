@@ -47,6 +47,8 @@ pub struct Shape {
     pub grace: u64,
     /// A liveness probe of the JobManager's container, which fails when `ctl/sick` is there.
     pub liveness: bool,
+    /// Flink's own high availability by Kubernetes.
+    pub highly_available: bool,
 }
 
 impl Default for Shape {
@@ -60,6 +62,7 @@ impl Default for Shape {
             flink_configuration: Vec::new(),
             grace: 60,
             liveness: false,
+            highly_available: false,
         }
     }
 }
@@ -98,6 +101,25 @@ pub fn role(namespace: &str, without: Option<&str>) -> Value {
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
         "metadata": { "name": NAME, "namespace": namespace }, "rules": rules,
     })
+}
+
+/// What Flink's own high availability by Kubernetes may do besides.
+pub fn high_availability(namespace: &str) -> Vec<Value> {
+    let name = "high-availability";
+    let verbs = ["get", "list", "watch", "create", "update", "patch", "delete"];
+    vec![
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+            "metadata": { "name": name, "namespace": namespace },
+            "rules": [{ "apiGroups": [""], "resources": ["configmaps"], "verbs": verbs }],
+        }),
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": { "name": name, "namespace": namespace },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name },
+            "subjects": [{ "kind": "ServiceAccount", "name": NAME, "namespace": namespace }],
+        }),
+    ]
 }
 
 /// What the pods refer to.
@@ -206,6 +228,9 @@ pub fn task_manager(place: &Place, shape: &Shape) -> Value {
         before.push(install());
         volumes.push(bin());
     }
+    if shape.highly_available {
+        volumes.push(token());
+    }
     main["command"] = json!(command);
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
@@ -248,7 +273,22 @@ fn flink(place: &Place, shape: &Shape, name: &str) -> Value {
         ]);
     }
     lines.extend(&shape.flink_configuration);
+    if shape.highly_available {
+        lines.extend([
+            ("high-availability.type", "kubernetes"),
+            ("high-availability.storageDir", "file:///data/ha"),
+            ("high-availability.cluster-id", NAME),
+            // Else it is any free one, which no Service has.
+            ("high-availability.jobmanager.port", "6123"),
+            ("kubernetes.cluster-id", NAME),
+            ("kubernetes.namespace", &place.namespace),
+        ]);
+    }
     let lines: Vec<String> = lines.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    let mut mounts = vec![json!({ "name": "data", "mountPath": "/data" })];
+    if shape.highly_available {
+        mounts.push(token_mount());
+    }
     json!({
         "name": name, "image": format!("localhost/flink:{}", shape.flink), "imagePullPolicy": "Never",
         "securityContext": { "runAsUser": 9999, "runAsGroup": 9999 },
@@ -256,7 +296,7 @@ fn flink(place: &Place, shape: &Shape, name: &str) -> Value {
             { "name": "JOB_MANAGER_RPC_ADDRESS", "value": place.address },
             { "name": "FLINK_PROPERTIES", "value": lines.join("\n") },
         ],
-        "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
+        "volumeMounts": mounts,
     })
 }
 
@@ -294,7 +334,7 @@ fn agent(place: &Place, shape: &Shape) -> Value {
             { "name": "data", "mountPath": "/data" },
             { "name": "savepointd", "mountPath": "/savepointd" },
             { "name": "control", "mountPath": "/run/savepointd" },
-            { "name": "token", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": true },
+            token_mount(),
         ],
     })
 }
@@ -315,7 +355,11 @@ fn bin() -> Value {
     json!({ "name": "savepointd", "emptyDir": {} })
 }
 
-/// The service account's token, for the agent alone.
+fn token_mount() -> Value {
+    json!({ "name": "token", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": true })
+}
+
+/// The service account's token, for the agent alone, unless Flink needs one too.
 fn token() -> Value {
     json!({ "name": "token", "projected": { "sources": [
         { "serviceAccountToken": { "path": "token", "expirationSeconds": 3600 } },

@@ -48,6 +48,8 @@ struct Job {
     completed: Option<u64>,
     /// How old that is, in milliseconds.
     age: i64,
+    /// Bytes that it wrote, and bytes of state; none: Flink does not say.
+    sizes: Option<(u64, u64)>,
     /// What somebody else has it take, and since when.
     others: Option<(Others, i64)>,
     savepoint: Option<(u64, String, &'static str)>,
@@ -326,6 +328,7 @@ impl Shared {
                 restored: restored.map(|path| (number, path.replacen("file:///", "file:/", 1))),
                 completed: None,
                 age: 0,
+                sizes: None,
                 others: None,
                 savepoint: None,
                 operations: BTreeMap::new(),

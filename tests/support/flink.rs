@@ -65,8 +65,7 @@ impl Cluster {
 
     /// The same, with more of Flink's configuration; an empty value takes away what would be there.
     pub fn with(version: &str, configuration: &[(&str, &str)]) -> Self {
-        let jar = script("tests/flink/job.sh", version);
-        let home = Path::new(&jar).parent().unwrap().join("home");
+        let home = Self::home(version);
         let dir = tempfile::Builder::new().prefix("savepointd-").tempdir().unwrap();
         let (rest, rpc, admin) = (free_port(), free_port(), free_port());
         for name in ["conf", "tmp", "log", "out", "ctl"] {
@@ -127,6 +126,21 @@ impl Cluster {
             record_url: None,
             waits: false,
         }
+    }
+
+    /// A Flink of this version with the job.
+    pub fn home(version: &str) -> PathBuf {
+        let jar = script("tests/flink/job.sh", version);
+        Path::new(&jar).parent().unwrap().join("home")
+    }
+
+    /// Adds lines to Flink's configuration.
+    pub fn configure(&self, lines: &[String]) {
+        let conf = self.dir.path().join("conf");
+        let file =
+            ["config.yaml", "flink-conf.yaml"].map(|name| conf.join(name)).into_iter().find(|file| file.exists());
+        let mut file = std::fs::File::options().append(true).open(file.unwrap()).unwrap();
+        lines.iter().for_each(|line| writeln!(file, "{line}").unwrap());
     }
 
     fn path(&self, name: &str) -> String {

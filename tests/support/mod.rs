@@ -8,6 +8,7 @@ pub mod fake_flink;
 pub mod fake_kubernetes;
 pub mod fake_s3;
 pub mod flink;
+pub mod ha;
 pub mod http;
 pub mod life;
 pub mod metadata;

@@ -62,6 +62,21 @@ fn a_savepoint_that_was_late_after_all_leaves_the_checkpoint_that_was_taken_befo
 }
 
 #[test]
+fn a_savepoint_that_will_not_fit_is_left_out_where_a_checkpoint_can_be_had() {
+    let world = World::new();
+    let mut process = with_an_old_checkpoint(&world);
+    // 40 ms for a megabyte: hours for a terabyte.
+    world.flink.state_is_large(1 << 20, 1 << 40);
+    process.logged("the grace period is too short", LONG);
+    let stopped = stop(&process);
+    assert_says(&stopped, "checkpoint", "left, checkpoint 2 was taken on demand; the newest completed checkpoint is kept");
+    assert!(stopped["reason"].as_str().unwrap().contains("no final savepoint: predicted "), "{stopped}");
+    assert_eq!(process.exit_code(LONG), 143);
+    assert_eq!(world.flink.count(Call::Stop), 0, "{}", process.text());
+    world.next_restores(stopped["point"].as_str().unwrap());
+}
+
+#[test]
 fn flink_before_1_17_takes_no_checkpoint_on_demand_and_the_stop_goes_on() {
     let world = World::new();
     let process = with_an_old_checkpoint(&world);

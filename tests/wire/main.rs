@@ -25,6 +25,7 @@ mod inject;
 mod inspect;
 mod kubernetes;
 mod ladder;
+mod leftovers;
 mod native;
 mod processes;
 mod refusals;

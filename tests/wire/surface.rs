@@ -73,7 +73,7 @@ fn ready_means_that_the_gate_is_open_and_the_rpc_port_is_up() {
 
     let process = world.up(&how());
     let (status, why) = get(admin(&process), "/readyz");
-    assert_eq!((status, why.contains(&format!("RPC port {port} is not up"))), (503, true), "{why}");
+    assert_eq!((status, why.contains(&format!("port {port} is not up"))), (503, true), "{why}");
     let _rpc = TcpListener::bind(("127.0.0.1", port)).unwrap();
     assert_eq!(get(admin(&process), "/readyz"), (200, "ready\n".to_owned()));
 }

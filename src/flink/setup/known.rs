@@ -9,6 +9,14 @@ const CHECKPOINT_DIRECTORY: &[&str] = &["execution.checkpointing.dir", "state.ch
 const SAVEPOINT_DIRECTORY: &[&str] =
     &["execution.checkpointing.savepoint-dir", "state.savepoints.dir", "savepoints.state.backend.fs.dir"];
 const HIGH_AVAILABILITY: &[&str] = &["high-availability.type", "high-availability"];
+const HA_STORAGE_DIRECTORY: &[&str] =
+    &["high-availability.storageDir", "high-availability.zookeeper.storageDir", "recovery.zookeeper.storageDir"];
+const HA_CLUSTER_ID: &[&str] = &[
+    "high-availability.cluster-id",
+    "high-availability.zookeeper.path.namespace",
+    "recovery.zookeeper.path.namespace",
+];
+const HA_ROOT: &[&str] = &["high-availability.zookeeper.path.root", "recovery.zookeeper.path.root"];
 const RESTORE_PATH: &[&str] = &["execution.state-recovery.path", "execution.savepoint.path"];
 const IGNORE_UNCLAIMED: &[&str] =
     &["execution.state-recovery.ignore-unclaimed-state", "execution.savepoint.ignore-unclaimed-state"];
@@ -23,7 +31,15 @@ pub(super) fn disagreement(legacy: &Properties, standard: &Properties) -> Option
     let [mut left, mut right] = [Known::default(), Known::default()];
     left.set_all(legacy, "");
     right.set_all(standard, "");
-    [CHECKPOINT_DIRECTORY, SAVEPOINT_DIRECTORY, HIGH_AVAILABILITY, RESTORE_PATH].into_iter().find_map(|keys| {
+    let facts = [
+        CHECKPOINT_DIRECTORY,
+        SAVEPOINT_DIRECTORY,
+        HIGH_AVAILABILITY,
+        HA_STORAGE_DIRECTORY,
+        HA_CLUSTER_ID,
+        RESTORE_PATH,
+    ];
+    facts.into_iter().find_map(|keys| {
         let (left, right) = (left.value(keys)?, right.value(keys)?);
         if left == right { None } else { keys.first().copied() }
     })
@@ -87,6 +103,12 @@ impl Known {
         setup.checkpoint_directory = self.value(CHECKPOINT_DIRECTORY);
         setup.savepoint_directory = self.value(SAVEPOINT_DIRECTORY);
         setup.high_availability = self.value(HIGH_AVAILABILITY);
+        setup.ha_storage_directory = self.value(HA_STORAGE_DIRECTORY);
+        setup.ha_rpc_port = self.port("high-availability.jobmanager.port");
+        setup.ha_cluster_id = self.value(HA_CLUSTER_ID);
+        setup.ha_job_results = self.value(&["job-result-store.storage-path"]);
+        setup.ha_root = self.value(HA_ROOT);
+        setup.kubernetes_cluster_id = self.value(&["kubernetes.cluster-id"]);
         setup.job_id = self.value(&["$internal.pipeline.job-id"]);
         setup.explicit_path = self.get(RESTORE_PATH).map(|property| ExplicitPath {
             path: property.value.clone(),

@@ -243,3 +243,45 @@ fn a_file_that_can_not_be_known_is_an_error() {
     assert_eq!(error("locked"), format!("can't read Flink's configuration {STANDARD}"));
     assert!(error("a: [").starts_with(&format!("Flink's configuration {STANDARD} is broken: line ")));
 }
+
+#[test]
+fn high_availability_is_known_by_where_it_keeps_its_files() {
+    let newer = "
+high-availability:
+  type: zookeeper
+  storageDir: s3://flink/ha
+  cluster-id: /orders
+  jobmanager.port: 6200-6210
+  zookeeper.path.root: /teams/a
+job-result-store.storage-path: s3://flink/results
+kubernetes.cluster-id: orders
+";
+    let older = "
+high-availability: zookeeper
+high-availability.zookeeper.storageDir: s3://flink/ha
+high-availability.zookeeper.path.namespace: /orders
+high-availability.jobmanager.port: 6200-6210
+high-availability.zookeeper.path.root: /teams/a
+job-result-store.storage-path: s3://flink/results
+kubernetes.cluster-id: orders
+";
+    for (file, text) in [(STANDARD, newer), (LEGACY, older)] {
+        let setup = learn_from("/opt/flink/bin/standalone-job.sh start-foreground -j X", &[], &[(file, text)]).unwrap();
+        let expected = Setup {
+            mode: Mode::StandaloneJob,
+            configuration: Some(file.into()),
+            high_availability: Some("zookeeper".to_owned()),
+            ha_storage_directory: Some("s3://flink/ha".to_owned()),
+            ha_cluster_id: Some("/orders".to_owned()),
+            ha_rpc_port: Some(6200),
+            ha_root: Some("/teams/a".to_owned()),
+            ha_job_results: Some("s3://flink/results".to_owned()),
+            kubernetes_cluster_id: Some("orders".to_owned()),
+            ..Setup::default()
+        };
+        assert_eq!(setup, expected);
+        assert_eq!(setup.telling_port(), 6200);
+    }
+    let any = Setup { high_availability: Some("kubernetes".to_owned()), ..Setup::default() };
+    assert_eq!((any.telling_port(), Setup::default().telling_port()), (8081, 6123));
+}

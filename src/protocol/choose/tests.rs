@@ -2,6 +2,7 @@
 
 mod failures;
 mod forks;
+mod leftovers;
 pub(in crate::protocol) mod properties;
 mod seen;
 mod situations;
@@ -63,7 +64,15 @@ impl Past {
     }
 
     fn based(self, base: Option<PointRef>) -> Self {
-        self.fact(Fact::Based(Based { base, explicit: None, consumed: None, seen: Vec::new(), reason: "test".into() }))
+        self.fact(Fact::Based(Based {
+            base,
+            explicit: None,
+            consumed: None,
+            seen: Vec::new(),
+            or: Vec::new(),
+            cleans_up: false,
+            reason: "test".into(),
+        }))
     }
 
     fn change_base(mut self, change: impl FnOnce(&mut Based)) -> Self {
@@ -248,6 +257,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
         previous_if_broken: false,
         trust_unverifiable: false,
         max_state_age: None,
+        on_leftover: OnLeftover::Finish,
         if_failed: IfFailed { attempts: 3, previous: false, allow_non_restored_state: false },
     };
     Case {
@@ -261,6 +271,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
             policy,
             broken: BTreeMap::new(),
             doubted: BTreeMap::new(),
+            leftovers: None,
             now: at(20),
         },
     }

@@ -25,13 +25,25 @@ fn facts() -> Vec<Fact> {
         started: u64::MAX,
         pod: Some(pod.clone()),
     };
-    let directories =
-        Directories { savepoint: "s3://s".into(), flink_savepoint: Some("s3://d".into()), checkpoint: "s3://c".into() };
+    let places = Places {
+        folder: "s3://ha/c".into(),
+        results: "s3://ha/results".into(),
+        application: id,
+        pointers: "a path".into(),
+    };
+    let directories = Directories {
+        savepoint: "s3://s".into(),
+        flink_savepoint: Some("s3://d".into()),
+        checkpoint: "s3://c".into(),
+        high_availability: Some(places),
+    };
     let based = Based {
         base: Some(point()),
         explicit: Some("s3://e".into()),
         consumed: Some(id),
         seen: vec!["s3://seen".into()],
+        or: vec!["s3://or".into()],
+        cleans_up: true,
         reason: "newest".into(),
     };
     let saved = |kind| Saved {
@@ -68,7 +80,15 @@ fn facts() -> Vec<Fact> {
         Fact::Left,
         Fact::TakenOver,
         Fact::Based(based.clone()),
-        Fact::Based(Based { base: None, explicit: None, consumed: None, seen: Vec::new(), ..based }),
+        Fact::Based(Based {
+            base: None,
+            explicit: None,
+            consumed: None,
+            seen: Vec::new(),
+            or: Vec::new(),
+            cleans_up: false,
+            ..based
+        }),
         Fact::Progressed { job_id: id, checkpoint_id: 1 },
         Fact::Confirmed { job_id: JobId::from_bytes([1; 16]), restored: Some(point()) },
         Fact::Confirmed { job_id: JobId::from_bytes([1; 16]), restored: None },

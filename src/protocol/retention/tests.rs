@@ -61,8 +61,12 @@ impl Past {
 
     /// An epoch that Flink was seen to have started in, from this point.
     fn began(self, epoch: u64, base: Option<PointRef>) -> Self {
-        let directories =
-            Directories { savepoint: SAVEPOINTS.into(), flink_savepoint: None, checkpoint: CHECKPOINTS.into() };
+        let directories = Directories {
+            savepoint: SAVEPOINTS.into(),
+            flink_savepoint: None,
+            checkpoint: CHECKPOINTS.into(),
+            high_availability: None,
+        };
         let holder = Holder {
             incarnation: Id::from_bytes([9; 16]),
             host: "host".into(),
@@ -71,7 +75,15 @@ impl Past {
             started: 1,
             pod: None,
         };
-        let based = Based { base, explicit: None, consumed: None, seen: Vec::new(), reason: "test".into() };
+        let based = Based {
+            base,
+            explicit: None,
+            consumed: None,
+            seen: Vec::new(),
+            or: Vec::new(),
+            cleans_up: false,
+            reason: "test".into(),
+        };
         self.fact(epoch, Fact::Claimed(Claim { job_id: Some(job(epoch)), holder, directories }))
             .fact(epoch, Fact::Based(based))
             .fact(epoch, Fact::Confirmed { job_id: job(epoch), restored: None })
@@ -157,10 +169,12 @@ impl Past {
                 previous_if_broken: false,
                 trust_unverifiable: false,
                 max_state_age: None,
+                on_leftover: crate::protocol::ha::OnLeftover::Finish,
                 if_failed: IfFailed { attempts: 3, previous: false, allow_non_restored_state: false },
             },
             broken: BTreeMap::new(),
             doubted: BTreeMap::new(),
+            leftovers: None,
             now: at(100),
         };
         let (folders, measured) = (self.folders.clone(), self.measured.clone());

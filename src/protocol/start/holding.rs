@@ -16,6 +16,10 @@ impl Start {
         if own.is_some() && own.map(|own| &own.uid) == holder.pod.as_ref().map(|pod| &pod.uid) && !epoch.is_released() {
             return self.pass();
         }
+        // One `run` that goes back to the gate has ended its JobManager itself.
+        if own.is_none() && self.plan.holder.is_the_process_of(&holder) {
+            return self.pass();
+        }
         let heir = epoch.asked.clone().filter(|heir| own.is_none_or(|own| own.uid != heir.uid));
         if let Some(heir) = heir.filter(|_| !self.no_heir) {
             self.state = State::LookAtHeir(heir);

@@ -76,6 +76,8 @@ impl Start {
                     epoch: number,
                     job_id: epoch.and_then(|epoch| epoch.claim.as_ref()?.job_id),
                     base: based.base,
+                    or: based.or,
+                    cleans_up: based.cleans_up,
                     reason: based.reason,
                     candidates: Vec::new(),
                     resumed: true,

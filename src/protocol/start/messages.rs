@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::super::choose::{Candidate, Decision, Policy};
 use super::super::entry::{Directories, Entry, Fact, Holder, PodRef};
+use super::super::ha::{Leftovers, Places};
 use super::super::id::{Id, JobId};
 use super::super::point::{Found, PointRef};
 use super::super::stop::Search;
@@ -77,6 +78,10 @@ pub enum Effect {
         /// Whether other jobs' points count: there is no history yet.
         adopt: bool,
     },
+    /// Look what Flink's own high availability has left. Answer: [`Event::Leftovers`].
+    LookAtLeftovers(Places),
+    /// Write down for Flink that this job has ended, so that it cleans up what is left of it. Answer: [`Event::Declared`].
+    DeclareEnded(Places, JobId),
     /// Look closely at a point. Answer: [`Event::Verified`].
     Verify(String),
     /// Write what must not be lost with the record. Answer: [`Event::Marked`].
@@ -99,6 +104,10 @@ pub enum Event {
     Appended(Appended),
     /// What the directories hold.
     Listed(Result<Vec<Found>, Trouble>),
+    /// What Flink's own high availability has left.
+    Leftovers(Result<Leftovers, Trouble>),
+    /// Whether that is durable.
+    Declared(Result<(), Trouble>),
     /// What a close look showed.
     Verified(Search),
     /// Whether the marker is durable.
@@ -182,6 +191,10 @@ pub struct Go {
     pub job_id: Option<JobId>,
     /// What to restore from; none for a fresh start.
     pub base: Option<PointRef>,
+    /// What Flink's own high availability may restore in place of it.
+    pub or: Vec<String>,
+    /// Whether Flink has to clean up first what is left of a job that has ended.
+    pub cleans_up: bool,
     /// Why, in words.
     pub reason: String,
     /// What was looked at.

@@ -2,6 +2,7 @@
 //! marker that keeps what it has, storage that holds what Flink wrote.
 
 mod kills;
+mod leftovers;
 mod pods;
 mod proof;
 mod scenarios;
@@ -14,6 +15,7 @@ use super::*;
 use crate::protocol::choose::{IfFailed, Policy};
 use crate::protocol::entry::{Directories, RestoreFailed, VERSION};
 use crate::protocol::failure::FailureClass;
+use crate::protocol::ha::{JobResult, OnLeftover, Stage};
 use crate::protocol::id::Id;
 use crate::protocol::point::Metadata;
 use crate::protocol::stop::Secured;
@@ -38,6 +40,7 @@ fn plan(who: u8) -> Plan {
         savepoint: "s3://flink/savepoints".into(),
         flink_savepoint: None,
         checkpoint: "s3://flink/checkpoints".into(),
+        high_availability: None,
     };
     Plan {
         cluster: CLUSTER.into(),
@@ -50,6 +53,7 @@ fn plan(who: u8) -> Plan {
             previous_if_broken: false,
             trust_unverifiable: false,
             max_state_age: None,
+            on_leftover: OnLeftover::Finish,
             if_failed: IfFailed { attempts: 3, previous: true, allow_non_restored_state: false },
         },
         now: Timestamp::UNIX_EPOCH,
@@ -78,6 +82,8 @@ struct World {
     /// Points that can't be verified, and why.
     doubtful: BTreeMap<String, String>,
     writes: u64,
+    /// What Flink's own high availability has left.
+    leftovers: Leftovers,
 }
 
 /// What goes wrong while an effect is carried out.
@@ -160,12 +166,19 @@ impl Process {
             Effect::Rebuild => Event::Appended(self.append(world, self.marker.clone(), mishap)),
             Effect::Copy(late) => Event::Appended(self.append(world, late.clone(), mishap)),
             Effect::List { adopt, .. } => {
-                let ours = |found: &&Found| {
-                    *adopt
-                        || found.epoch.is_some()
-                        || found.job_id.is_some_and(|job_id| job_id.epoch_of(CLUSTER).is_some())
+                let known = |job_id: JobId| {
+                    job_id.epoch_of(CLUSTER).is_some() || self.start.plan.job_ids == JobIds::Fixed(job_id)
                 };
+                let ours = |found: &&Found| *adopt || found.epoch.is_some() || found.job_id.is_some_and(known);
                 Event::Listed(Ok(world.storage.iter().filter(ours).cloned().collect()))
+            }
+            Effect::LookAtLeftovers(_) => Event::Leftovers(Ok(world.leftovers.clone())),
+            Effect::DeclareEnded(_, job_id) => {
+                let (job_id, file) = (*job_id, format!("s3://flink/ha/{job_id}_DIRTY.json"));
+                if mishap != Mishap::Torn {
+                    world.leftovers.results = vec![JobResult { job_id, file, stage: Stage::Dirty }];
+                }
+                Event::Declared(if mishap == Mishap::Nothing { Ok(()) } else { Err(lost()) })
             }
             Effect::Verify(path) => {
                 self.verified.push(path.clone());

@@ -38,6 +38,8 @@ pub struct Plan {
     pub prediction: Option<Prediction>,
     /// A savepoint of ours whose result nobody has read yet.
     pub in_flight: Option<InFlight>,
+    /// Whether Flink's own high availability has something of the job to clean up once it has ended.
+    pub cleans_up: bool,
 }
 
 /// A savepoint that was asked for by us, not to stop the job.
@@ -77,6 +79,8 @@ pub enum Effect {
     ReadEnd(JobId),
     /// Write the end of this stop. Answer: [`Event::Recorded`].
     Record(Ending),
+    /// Look what Flink's own high availability still keeps. Answer: [`Event::Left`].
+    LookAtLeftovers,
     /// Note it in the marker, as the record can't be written now. Answer: [`Event::Marked`].
     Mark(Ending),
 }
@@ -98,6 +102,7 @@ impl Effect {
             | Self::Verify(_)
             | Self::FindCheckpoint
             | Self::Record(_)
+            | Self::LookAtLeftovers
             | Self::Mark(_) => false,
         }
     }
@@ -128,6 +133,8 @@ pub enum Event {
     Recorded(RecordReply),
     /// Whether the marker has it, durably.
     Marked(bool),
+    /// What Flink's own high availability still keeps, in words; nothing, if all is gone.
+    Left(Option<String>),
     /// The JobManager's process has ended.
     JobManagerGone,
 }

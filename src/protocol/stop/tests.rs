@@ -40,6 +40,7 @@ fn plan() -> Plan {
         checkpoints_survive: true,
         prediction: None,
         in_flight: None,
+        cleans_up: false,
     }
 }
 
@@ -268,6 +269,55 @@ fn a_job_that_does_not_settle_is_ended_all_the_same() {
     }
     assert_eq!(play.now.since(saved), SETTLE);
     assert_eq!(play.ends().outcome, StopOutcome::Savepoint);
+}
+
+/// A savepoint under Flink's own high availability: recorded, and the job at its end.
+fn saved_and_settled() -> Play {
+    let mut play = Play::of(Plan { cleans_up: true, ..plan() });
+    play.asks(id(1)).polls(id(1), Event::Polled(PollReply::Completed(savepoint())));
+    play.sees(&Effect::Verify(savepoint()), found(&savepoint())).records(StopOutcome::Savepoint, &[]);
+    play.sees(&Effect::ReadJobs, job(JobState::Finished, false, true));
+    play
+}
+
+#[test]
+fn the_job_manager_is_not_ended_before_flink_has_cleaned_up_its_high_availability() {
+    let mut play = saved_and_settled();
+    for _ in 0..3 {
+        play.sees(&Effect::LookAtLeftovers, Event::Left(Some("a job to run again".into())));
+    }
+    play.sees(&Effect::LookAtLeftovers, Event::Left(None));
+    assert!(!play.ends().reason.contains("high availability"));
+}
+
+#[test]
+fn what_is_not_cleaned_up_in_time_is_said() {
+    let mut play = saved_and_settled();
+    let until = play.stop.plan.deadline.record_until();
+    loop {
+        match play.stop.next(play.now) {
+            Step::Do { effect, .. } => {
+                assert_eq!(effect, Effect::LookAtLeftovers);
+                play.stop.on(Event::Left(Some("a job to run again".into())), play.now);
+            }
+            Step::Wait(until) => play.now = until,
+            Step::Done(_) => break,
+        }
+    }
+    assert_eq!(play.now, until);
+    let release = play.ends();
+    assert_eq!((release.outcome, release.recorded), (StopOutcome::Savepoint, true));
+    assert!(release.reason.contains("the deadline came before"), "{}", release.reason);
+
+    let mut play = saved_and_settled();
+    play.stop.on(Event::JobManagerGone, play.now);
+    play.sees(&Effect::LookAtLeftovers, Event::Left(Some("a job to run again".into())));
+    let reason = play.ends().reason;
+    assert!(reason.contains("the JobManager ended before"), "{reason}");
+    let mut play = saved_and_settled();
+    play.stop.on(Event::JobManagerGone, play.now);
+    play.sees(&Effect::LookAtLeftovers, Event::Left(None));
+    assert!(!play.ends().reason.contains("high availability"));
 }
 
 #[test]

@@ -95,10 +95,10 @@ impl Stop {
     /// The job is at its end, or nearly so: the JobManager is not ended before that.
     fn settle(&mut self, release: Release, now: Moment) {
         self.settle_until = now.plus(SETTLE);
-        let settles = release.outcome == StopOutcome::Savepoint && !self.gone;
-        let next = match self.take_unread() {
-            Some(attempt) if settles => State::Reread(release, attempt),
-            _ if settles => State::Settle(release),
+        let next = match (release.outcome, self.take_unread()) {
+            (StopOutcome::Savepoint, _) if self.gone => return self.settled(release, now),
+            (StopOutcome::Savepoint, Some(attempt)) => State::Reread(release, attempt),
+            (StopOutcome::Savepoint, None) => State::Settle(release),
             _ => State::Done(release),
         };
         self.go(now, next);

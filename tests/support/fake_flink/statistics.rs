@@ -48,6 +48,11 @@ impl FakeFlink {
         });
     }
 
+    /// Each checkpoint writes so many bytes of a state of so many.
+    pub fn state_is_large(&self, written: u64, state: u64) {
+        self.shared.lively().job.as_mut().expect("no job runs").sizes = Some((written, state));
+    }
+
     /// What somebody else has begun fails.
     pub fn somebody_gives_up(&self) {
         self.shared.lively().job.as_mut().expect("no job runs").others = None;
@@ -67,7 +72,8 @@ impl Job {
             json!({
                 "id": id, "status": "COMPLETED", "is_savepoint": false, "checkpoint_type": "CHECKPOINT",
                 "trigger_timestamp": at - TOOK, "latest_ack_timestamp": at,
-                "end_to_end_duration": TOOK,
+                "end_to_end_duration": TOOK, "checkpointed_size": self.sizes.map(|(written, _)| written),
+                "state_size": self.sizes.map(|(_, state)| state),
             })
         });
         let savepoint = self.savepoint.as_ref().map(|(id, path, kind)| {

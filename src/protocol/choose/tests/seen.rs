@@ -48,10 +48,12 @@ fn situation(base: Option<&PointRef>, seen: &[String], found: Vec<Found>) -> Sit
             previous_if_broken: false,
             trust_unverifiable: false,
             max_state_age: None,
+            on_leftover: OnLeftover::Finish,
             if_failed: IfFailed { attempts: 3, previous: false, allow_non_restored_state: false },
         },
         broken: BTreeMap::new(),
         doubted: BTreeMap::new(),
+        leftovers: None,
         now: at(2),
     }
 }

@@ -194,6 +194,8 @@ fn trouble_that_passes_is_waited_for_and_other_trouble_is_refused() {
             Effect::Append { .. } | Effect::Rebuild | Effect::Copy(_) => Event::Appended(Appended::Failed(trouble())),
             Effect::List { .. } => Event::Listed(Err(trouble())),
             Effect::Verify(_) => Event::Verified(Search::Unreadable("denied".into())),
+            Effect::LookAtLeftovers(_) => Event::Leftovers(Err(trouble())),
+            Effect::DeclareEnded(..) => Event::Declared(Err(trouble())),
             Effect::Mark { .. } => Event::Marked(Err(trouble())),
         };
         for steps in 0.. {

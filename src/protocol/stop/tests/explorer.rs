@@ -84,7 +84,8 @@ fn key(node: &Node) -> Key {
         State::Mark(writing) => (WRITING + 1, None, saves(&writing.ending), Some(writing.ending.outcome)),
         State::Reread(release, _) => (WRITING + 2, None, release.recorded, Some(release.outcome)),
         State::Settle(release) => (WRITING + 3, None, release.recorded, Some(release.outcome)),
-        State::Done(release) => (WRITING + 4, None, release.recorded, Some(release.outcome)),
+        State::Clear { release, .. } => (WRITING + 4, None, release.recorded, Some(release.outcome)),
+        State::Done(release) => (WRITING + 5, None, release.recorded, Some(release.outcome)),
     };
     let writes = state.0 >= WRITING;
     // Only while it waits for Flink does it matter when the request was made.
@@ -199,6 +200,7 @@ fn replies(effect: &Effect, ladder: bool) -> Vec<Event> {
             end(EndKind::Finished, None),
             end(EndKind::Failed, None),
         ],
+        Effect::LookAtLeftovers => vec![Event::Left(None), Event::Left(Some("a job".into()))],
         Effect::Mark(_) => vec![Event::Marked(true), Event::Marked(false)],
         Effect::Record(_) => vec![
             Event::Recorded(RecordReply::Done),
@@ -250,7 +252,7 @@ fn check_effect(seen: &mut Seen, stop: &Stop, effect: &Effect, now: Moment) {
             assert!(matches!(ending.outcome, StopOutcome::Savepoint | StopOutcome::Ended), "{ending:?}");
             assert!(!seen.marked, "noted twice");
         }
-        Effect::Search(_) | Effect::ReadJobs | Effect::ReadEnd(_) => {}
+        Effect::Search(_) | Effect::ReadJobs | Effect::ReadEnd(_) | Effect::LookAtLeftovers => {}
     }
 }
 
@@ -435,6 +437,10 @@ fn resumed(detours: u8) -> Explored {
     explore(Plan { resume: Some(attempt(TriggerId::from_bytes([0x77; 16]))), ..short(6, 2) }, None, detours)
 }
 
+fn cleaning_up(detours: u8) -> Explored {
+    explore(Plan { cleans_up: true, ..short(6, 2) }, None, detours)
+}
+
 /// At any moment somebody may say that there is less time.
 fn moved(detours: u8) -> Explored {
     let shorter = Deadline { at: START.plus(Duration::from_secs(4)), reserve: Duration::from_secs(1) };
@@ -476,6 +482,11 @@ fn every_stop_of_a_job_that_may_not_have_begun_keeps_its_promises() {
 #[test]
 fn every_stop_that_goes_on_for_somebody_else_keeps_its_promises() {
     check(&resumed(1), &ends(), 10_000);
+}
+
+#[test]
+fn every_stop_under_high_availability_keeps_its_promises() {
+    check(&cleaning_up(0), &ends(), 3_000);
 }
 
 #[test]

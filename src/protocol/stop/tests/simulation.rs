@@ -282,6 +282,7 @@ impl World {
             Effect::Record(_) if self.weather.record_fails => Event::Recorded(RecordReply::Failed("away".to_owned())),
             Effect::Record(_) => recorded(),
             Effect::Mark(_) => Event::Marked(true),
+            Effect::LookAtLeftovers => Event::Left(None),
         }
     }
 
@@ -314,6 +315,7 @@ fn no_answer(effect: &Effect) -> Event {
         Effect::ReadEnd(_) => Event::End(None),
         Effect::Record(_) => Event::Recorded(RecordReply::Failed(late())),
         Effect::Mark(_) => Event::Marked(false),
+        Effect::LookAtLeftovers => Event::Left(Some(late())),
     }
 }
 
