@@ -251,13 +251,7 @@ impl Hands {
         facts
     }
 
-    fn saved(
-        &self,
-        secured: &Secured,
-        attempt: Option<&Attempt>,
-        kind: Kind,
-        took: Option<Duration>,
-    ) -> Option<Saved> {
+    fn saved(&self, secured: &Secured, attempt: Option<&Attempt>, kind: Kind, took: Option<Duration>) -> Option<Saved> {
         Some(Saved {
             job_id: attempt.map(|attempt| attempt.job_id).or(secured.job_id).or_else(|| self.job_id.get())?,
             job_name: None,

@@ -228,7 +228,10 @@ impl Stop {
         let reason = if self.gone { "the JobManager's process has ended" } else { "the deadline's reserve has begun" };
         match &self.state {
             State::Look | State::Survey(_) if self.others_stop => {
-                self.find_checkpoint(now, &format!("{reason}, and somebody else's stop-with-savepoint was not at its end"));
+                self.find_checkpoint(
+                    now,
+                    &format!("{reason}, and somebody else's stop-with-savepoint was not at its end"),
+                );
             }
             // Not asked for yet, or nothing that could be missed has come of it.
             State::Look | State::Survey(_) | State::PostCheckpoint(_) | State::PollCheckpoint(_) | State::Note(_) => {

@@ -51,7 +51,22 @@ fn what_a_person_does_in_flink_is_recorded_and_respected(version: &str) {
     cluster.tell(&["pin", &expected]);
     let (process, restored) = cluster.run_confirmed();
     assert_eq!(restored, Some(expected));
-    cluster.stop(process);
+
+    // Being stopped when SIGTERM comes: a second stop would destroy the first.
+    cluster.control("slowsnap", "4000");
+    let job_id = cluster.job_id();
+    let (status, answer) = http::request("POST", cluster.rest, &format!("/jobs/{job_id}/stop"), &body).unwrap();
+    assert_eq!(status, 202, "{answer}");
+    eventually("a stop that Flink shows", STOP, || {
+        let statistics = http::json(cluster.rest, &format!("/jobs/{job_id}/checkpoints"))?;
+        let mut taken = statistics["history"].as_array()?.iter();
+        taken.find(|one| one["checkpoint_type"] == "SYNC_SAVEPOINT" && one["status"] == "IN_PROGRESS").map(drop)
+    });
+    let outcome = cluster.stop(process);
+    assert_eq!(outcome["outcome"], "ended", "{outcome}");
+    let last = cluster.ask("history")[0]["path"].as_str().unwrap().to_owned();
+    assert!(last.contains("/elsewhere/savepoint-"), "{last}");
+    assert_eq!(cluster.ask("plan")["path"], last.as_str());
 }
 
 fn an_explicit_path_counts_when_it_is_new_and_a_pin_until_a_point_after_it(version: &str) {

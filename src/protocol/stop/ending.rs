@@ -82,13 +82,7 @@ impl Stop {
         self.end(now, StopOutcome::Savepoint, reason, Some((secured, attempt)));
     }
 
-    fn end(
-        &mut self,
-        now: Moment,
-        outcome: StopOutcome,
-        reason: String,
-        saved: Option<(Secured, Option<Attempt>)>,
-    ) {
+    fn end(&mut self, now: Moment, outcome: StopOutcome, reason: String, saved: Option<(Secured, Option<Attempt>)>) {
         let took = self.posted.filter(|_| outcome == StopOutcome::Savepoint).map(|posted| now.since(posted));
         let joined = self.joined.take();
         self.write(now, Ending { outcome, reason, saved, joined, took, end: None });
