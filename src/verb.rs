@@ -53,7 +53,7 @@ pub async fn run(
                 other => Ok(said(other)),
             }
         }
-        Verb::Doctor { output, planned, .. } if planned.state_bytes.is_some() => doctor::plan(&planned, output),
+        Verb::Doctor { output, planned, .. } if planned.state_bytes.is_some() => Ok(doctor::plan(&planned, output)),
         Verb::Doctor { output, command, .. } => {
             let setup = learn(&command)?;
             match ask(Request::Doctor { setup }, &config()?).await? {

@@ -69,6 +69,9 @@ struct State {
     log: Vec<Request>,
     tasks_running: Option<u32>,
     deletes_on_cancellation: bool,
+    /// What the statistics say that checkpoints took.
+    measured: Vec<Value>,
+    task_managers: u32,
     without_pid: bool,
     closed: bool,
 }
@@ -152,6 +155,22 @@ impl FakeFlink {
     /// The job's own code has Flink delete checkpoints when the JobManager ends.
     pub fn deletes_on_cancellation(&self) {
         self.shared.state().deletes_on_cancellation = true;
+    }
+
+    /// The job's statistics have one more completed checkpoint, of so many bytes.
+    pub fn measured(&self, bytes: u64, took: Duration) {
+        let mut state = self.shared.state();
+        let number = state.measured.len() + 1;
+        state.measured.push(json!({
+            "className": "completed", "id": number, "status": "COMPLETED", "is_savepoint": false, "savepointFormat": null,
+            "latest_ack_timestamp": 1_795_000_000_000_u64 + u64::try_from(number).unwrap() * 1_000, "checkpointed_size": bytes, "state_size": bytes,
+            "end_to_end_duration": u64::try_from(took.as_millis()).unwrap(), "persisted_data": 0, "checkpoint_type": "CHECKPOINT",
+        }));
+    }
+
+    /// So many TaskManagers have registered.
+    pub fn task_managers(&self, number: u32) {
+        self.shared.state().task_managers = number;
     }
 
     /// The entrypoint's process id is of another name space; it is taken to live for ever.
@@ -343,6 +362,7 @@ impl Shared {
     fn answer(self: &Arc<Self>, request: &Request) -> Option<(u16, Value)> {
         let mut state = self.lively();
         let (running, deletes) = (state.tasks_running, state.deletes_on_cancellation);
+        let (measured, task_managers) = (state.measured.clone(), state.task_managers);
         let stopping = if request.call == Call::Stop { state.stops.front().cloned() } else { None };
         let job = state.job.as_mut()?;
         let running = running.unwrap_or(job.running).min(job.running);
@@ -379,7 +399,12 @@ impl Shared {
                 (202, json!({ "request-id": id }))
             }
             (Call::PollCheckpoint, [.., id]) => (200, job.operations.get(*id).cloned().unwrap_or_default()),
-            (Call::Checkpoints, _) => (200, job.statistics()),
+            (Call::Checkpoints, _) => {
+                let mut statistics = job.statistics();
+                statistics["history"] = measured.into();
+                (200, statistics)
+            }
+            (_, ["", "overview"]) => (200, json!({ "taskmanagers": task_managers })),
             (Call::CheckpointConfig, _) => {
                 let kept = json!({ "enabled": true, "delete_on_cancellation": deletes });
                 (200, json!({ "mode": "exactly_once", "interval": 5_000, "externalization": kept }))

@@ -18,6 +18,7 @@ mod support;
 mod agent_death;
 mod deadline;
 mod ends;
+mod estimate;
 mod failures;
 mod faults;
 mod guards;
