@@ -11,6 +11,7 @@ pub mod grace;
 pub mod history;
 pub mod id;
 pub mod inject;
+pub mod jobs;
 pub mod native;
 pub mod options;
 pub mod outcome;

@@ -45,6 +45,7 @@ pub(super) async fn survey(hands: &Hands, order: &Order, again: bool) -> Result<
         let more = storage::job_folders(storage, directory, cluster, &jobs).await;
         folders.extend(more.map_err(|error| trouble(&error))?);
     }
+    let session = history.newest_claim().is_some_and(|(_, claim)| claim.session);
     let newest = history.newest_based(u64::MAX);
     let given = newest.and_then(|(_, epoch, _)| epoch.claim.as_ref()?.job_id);
     let mut inventory = Inventory {
@@ -59,6 +60,7 @@ pub(super) async fn survey(hands: &Hands, order: &Order, again: bool) -> Result<
             broken: BTreeMap::new(),
             doubted: BTreeMap::new(),
             now: Timestamp::now(),
+            session,
         },
         folders,
         measured: BTreeMap::new(),

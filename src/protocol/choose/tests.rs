@@ -234,7 +234,8 @@ fn start(number: u64, past: Vec<Past>) -> Case {
         };
         // An epoch of which only storage tells has no facts.
         if past.number < number && !past.facts.is_empty() {
-            let claim = Claim { job_id: Some(past.job_id), holder, directories: Directories::default() };
+            let directories = Directories::default();
+            let claim = Claim { job_id: Some(past.job_id), holder, directories, session: false };
             say(past.number, Fact::Claimed(claim));
         }
         for fact in past.facts {
@@ -261,6 +262,8 @@ fn start(number: u64, past: Vec<Past>) -> Case {
             broken: BTreeMap::new(),
             doubted: BTreeMap::new(),
             now: at(20),
+
+            session: false,
         },
     }
 }

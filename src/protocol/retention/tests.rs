@@ -72,7 +72,7 @@ impl Past {
             pod: None,
         };
         let based = Based { base, explicit: None, consumed: None, seen: Vec::new(), reason: "test".into() };
-        self.fact(epoch, Fact::Claimed(Claim { job_id: Some(job(epoch)), holder, directories }))
+        self.fact(epoch, Fact::Claimed(Claim { job_id: Some(job(epoch)), holder, directories, session: false }))
             .fact(epoch, Fact::Based(based))
             .fact(epoch, Fact::Confirmed { job_id: job(epoch), restored: None })
     }
@@ -161,6 +161,8 @@ impl Past {
             broken: BTreeMap::new(),
             doubted: BTreeMap::new(),
             now: at(100),
+
+            session: false,
         };
         let (folders, measured) = (self.folders.clone(), self.measured.clone());
         Inventory { situation, folders, measured, read: self.read.clone() }

@@ -78,6 +78,7 @@ impl Start {
                     base: based.base,
                     reason: based.reason,
                     candidates: Vec::new(),
+                    jobs: self.jobs_of(number),
                     resumed: true,
                 });
             }
@@ -121,7 +122,8 @@ fn late(record: &[Entry], marker: &[Entry]) -> Vec<Entry> {
     let history = History::read(record);
     let Some((newest, _)) = history.newest_claim() else { return Vec::new() };
     let of_its_end = |entry: &&Entry| {
-        entry.epoch == newest && matches!(entry.fact, Fact::Saved(_) | Fact::Stopped { .. } | Fact::Ended(_))
+        let ends = matches!(entry.fact, Fact::Saved(_) | Fact::Stopped { .. } | Fact::Ended(_) | Fact::Job(_));
+        entry.epoch == newest && ends
     };
     let missing = |entry: &&Entry| !record.iter().any(|known| known.write_id == entry.write_id);
     marker.iter().filter(of_its_end).filter(missing).cloned().collect()
