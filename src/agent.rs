@@ -7,6 +7,7 @@ mod ending;
 mod events;
 mod guards;
 mod handover;
+mod jobs;
 mod on_demand;
 mod presence;
 mod pruning;

@@ -1,6 +1,7 @@
 //! Flink's REST API, as far as a stop and a start need it. Works with Flink 1.15 and newer.
 
 mod error;
+mod jobs;
 pub mod metadata;
 pub mod setup;
 pub mod uid;

@@ -168,6 +168,7 @@ impl Agent {
             drain: self.config.savepoint.drain,
             grace_ms: millis(self.config.stop.grace),
             reserve_ms: millis(self.config.stop.reserve),
+            parallel: self.config.session.parallel,
         }
     }
 
@@ -184,6 +185,13 @@ impl Agent {
         let said = Said {
             known,
             attempt: attempt.into(),
+            jobs: epoch.into_iter().flat_map(|epoch| &epoch.jobs).map(|(id, past)| (*id, past.name.clone())).collect(),
+            ended: epoch
+                .into_iter()
+                .flat_map(|epoch| &epoch.jobs)
+                .filter(|(_, past)| past.ended.is_some())
+                .map(|(id, _)| *id)
+                .collect(),
             confirmed: epoch.is_some_and(|epoch| epoch.confirmed),
             progressed: epoch.is_some_and(|epoch| epoch.progressed.is_some()),
         };
@@ -221,7 +229,8 @@ impl Agent {
             former.abort_tasks();
             former.gone.send_replace(true);
         }
-        self.orders.send_replace(Orders { epoch: session.epoch(), ..Orders::default() });
+        let (epoch, several) = (session.epoch(), session.several.get());
+        self.orders.send_replace(Orders { epoch, several, ..Orders::default() });
         self.metrics.epoch(session.epoch());
         self.guards.tell(session.epoch(), Turn::Claimed);
         if running {

@@ -33,6 +33,8 @@ pub struct Plan {
     pub ran: bool,
     /// Whether a checkpoint survives an ordinary end of the JobManager (`RETAIN_ON_CANCELLATION`).
     pub checkpoints_survive: bool,
+    /// Whether other jobs are stopped beside this one: then no other is taken for it.
+    pub several: bool,
 }
 
 /// What a stop asks for.
