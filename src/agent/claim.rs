@@ -9,7 +9,7 @@ use super::session::{Said, Session};
 use crate::api::{ClaimReply, ClaimRequest, Finish, Orders};
 use crate::config::{Config, RecordKind, SavepointFormat};
 use crate::flink::Flink;
-use crate::flink::setup::Setup;
+use crate::flink::setup::{Mode, Setup};
 use crate::protocol::choose::Decision;
 use crate::protocol::entry::{Directories, Holder, PodRef};
 use crate::protocol::history::History;
@@ -55,7 +55,8 @@ impl Agent {
         let directories = plan::directories(&self.config, &setup)?;
         let job_ids = plan::job_ids(&self.config, &setup)?;
         // An entrypoint that can't be told anything must not cost an epoch.
-        let trial = self.injection(&setup, Some("file:///trial".to_owned()), None);
+        let restores = setup.mode != Mode::Session;
+        let trial = self.injection(&setup, restores.then(|| "file:///trial".to_owned()), None);
         inject(&argv, &trial).map_err(|error| error.to_string())?;
 
         let (cluster, own) = match self.identity().await {

@@ -64,6 +64,12 @@ pub enum InjectError {
         /// The path in the configuration.
         path: String,
     },
+    /// A session cluster has no restore path: each job that is submitted to it has its own.
+    #[error("a session cluster restores nothing by itself: submit a job with {path} as its restore path")]
+    Session {
+        /// What was to be restored.
+        path: String,
+    },
     /// Flink would read the value as an option, or as none.
     #[error("not a value for {option}: {value:?}")]
     Value {
@@ -112,7 +118,7 @@ fn inject_words(argv: &[String], injection: &Injection) -> Result<Vec<String>, I
 /// Flink 1.20.5, and the same in the scripts of 1.15 and 2.3).
 fn session(launch: &Launch, injection: &Injection) -> Result<Vec<String>, InjectError> {
     if let Some(path) = &injection.restore {
-        return Err(InjectError::Value { option: "a session cluster", value: path.clone() });
+        return Err(InjectError::Session { path: path.clone() });
     }
     let is_ours = |given: &Given| given.property().is_some_and(|(key, _)| injection.retention && key == RETENTION_KEY);
     let kept = launch.options.iter().filter(|given| !is_ours(given)).flat_map(Given::tokens);
@@ -401,9 +407,7 @@ mod tests {
             text("bash -c x", &restore())
                 .starts_with("can't add options to a command inside a shell string; give the command as a list")
         );
-        assert!(
-            text("/docker-entrypoint.sh jobmanager", &restore()).ends_with("found: /docker-entrypoint.sh jobmanager")
-        );
+        assert!(text("/docker-entrypoint.sh jobmanager", &restore()).contains("a session cluster restores nothing"));
         assert!(text("java -jar x.jar", &restore()).contains("standalone-job.sh start-foreground"));
 
         let configured = Injection { configured_path: Some("file:///old".to_owned()), ..Injection::default() };

@@ -55,8 +55,9 @@ fn what_must_stay(entries: &[Entry], history: &History, epochs: usize) -> Vec<bo
         .chain(history.request.as_ref().and_then(|request| request.pin.as_deref()))
         .collect();
     // Jobs of a session that nobody has submitted again since, however long ago.
-    let waiting: Vec<PointRef> =
-        jobs::waiting(history, u64::MAX, None).into_iter().filter_map(|one| one.point).collect();
+    let several = history.newest_based(u64::MAX).is_some_and(|(_, epoch, _)| epoch.is_several());
+    let waiting = if several { jobs::waiting(history, u64::MAX, None) } else { Vec::new() };
+    let waiting: Vec<PointRef> = waiting.into_iter().filter_map(|one| one.point).collect();
     let waits = |path: &str| waiting.iter().any(|point| same(&point.path, path));
     // How often in a row a point could not be restored is counted over all of these.
     let failed: BTreeSet<u64> = history.restore_failures().map(|(epoch, _)| epoch).collect();

@@ -262,7 +262,6 @@ fn start(number: u64, past: Vec<Past>) -> Case {
             broken: BTreeMap::new(),
             doubted: BTreeMap::new(),
             now: at(20),
-
             session: false,
         },
     }

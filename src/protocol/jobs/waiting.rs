@@ -222,3 +222,6 @@ fn entry(
 ) -> Waiting {
     Waiting { job_name: past.name.clone(), job_id, epoch, point, kind, reason, name_is_shared: false }
 }
+
+#[cfg(test)]
+mod tests;

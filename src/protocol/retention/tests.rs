@@ -1,5 +1,6 @@
 //! Retention by example. A past is told epoch by epoch; what stands in the lines is what `prune` would say.
 
+mod jobs;
 mod properties;
 
 use super::*;
@@ -161,7 +162,6 @@ impl Past {
             broken: BTreeMap::new(),
             doubted: BTreeMap::new(),
             now: at(100),
-
             session: false,
         };
         let (folders, measured) = (self.folders.clone(), self.measured.clone());

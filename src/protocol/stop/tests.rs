@@ -22,6 +22,7 @@ fn seed() -> Id {
 
 fn plan() -> Plan {
     Plan {
+        several: false,
         job_id: Some(job_id()),
         target: TARGET.to_owned(),
         format: Format::Native,

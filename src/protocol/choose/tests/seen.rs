@@ -54,7 +54,6 @@ fn situation(base: Option<&PointRef>, seen: &[String], found: Vec<Found>) -> Sit
         broken: BTreeMap::new(),
         doubted: BTreeMap::new(),
         now: at(2),
-
         session: false,
     }
 }
