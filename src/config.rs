@@ -49,6 +49,8 @@ pub struct Config {
     pub savepoint: Savepoint,
     /// Where checkpoints are looked for.
     pub checkpoint: Checkpoint,
+    /// How a cluster of several jobs is stopped.
+    pub session: SessionCluster,
     /// How long a stop may take.
     pub stop: Stop,
     /// How stores are reached.
@@ -134,6 +136,13 @@ pub struct Savepoint {
 pub struct Checkpoint {
     /// Their directory as a URL; `None` is Flink's own.
     pub directory: Option<String>,
+}
+
+/// How a cluster of several jobs is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionCluster {
+    /// How many jobs at the same time.
+    pub parallel: usize,
 }
 
 /// How long a stop may take.
@@ -296,6 +305,7 @@ impl Config {
         let format = reader.get("savepoint.format", SavepointFormat::parse);
         let drain = reader.get("savepoint.drain", schema::boolean);
         let checkpoints = reader.optional("checkpoint.directory", directory_url);
+        let parallel = reader.get("session.parallel", schema::at_once);
         let on_no_state = reader.get("restore.on_no_state", OnNoState::parse);
         let on_broken = reader.get("restore.on_broken", OnBroken::parse);
         let on_unverifiable = reader.get("restore.on_unverifiable", OnUnverifiable::parse);
@@ -325,6 +335,7 @@ impl Config {
             flink: Flink { url: url?, url_is_set: reader.is_set("flink.url"), job_id: job_id? },
             savepoint: Savepoint { directory: savepoints, format: format?, drain: drain? },
             checkpoint: Checkpoint { directory: checkpoints },
+            session: SessionCluster { parallel: parallel? },
             stop: client.stop,
             storage: storage?,
             restore: Restore {

@@ -2,6 +2,7 @@
 
 pub mod completed;
 mod error;
+mod jobs;
 pub mod metadata;
 pub mod setup;
 pub mod statistics;

@@ -15,8 +15,9 @@ use crate::flink::setup::Setup;
 use crate::kubernetes::Kubernetes;
 use crate::protocol::choose::{Candidate, Choice, Decision, Situation, choose};
 use crate::protocol::entry::{Directories, EndKind, Fact};
-use crate::protocol::history::History;
+use crate::protocol::history::{Epoch, History};
 use crate::protocol::id::{Id, JobId};
+use crate::protocol::jobs::{Submission, Waiting};
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::point::{Kind, normalize};
 use crate::protocol::start::{JobIds, Start, Verdict};
@@ -102,6 +103,9 @@ pub struct Row {
     pub kind: Option<Kind>,
     /// The job that wrote it.
     pub job_id: Option<JobId>,
+    /// Its name, where it is one of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_name: Option<String>,
     /// Its number.
     pub checkpoint_id: Option<u64>,
     /// When it was complete.
@@ -143,6 +147,9 @@ pub struct Plan {
     pub reason: String,
     /// Everything that was looked at.
     pub candidates: Vec<Candidate>,
+    /// The jobs that a session cluster leaves to be submitted again, and how.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<Submission>,
     /// The version of the situation's form.
     pub version: u32,
     /// What the choice rests on; none if there was none, as the record is not to be used.
@@ -178,8 +185,15 @@ pub fn replay(text: &str) -> anyhow::Result<Plan> {
     let Saved { version, situation } = serde_json::from_str(text).context(what)?;
     let Choice { decision, reason, candidates, .. } = choose(&situation);
     let path = if let Decision::Restore(point) = &decision { Some(point.path.clone()) } else { None };
+    let jobs = if decision == Decision::Resubmit { situation.waiting() } else { Vec::new() };
+    let jobs = submissions(&jobs, situation.policy.if_failed.allow_non_restored_state);
     let (decision, situation) = (decision.as_str().to_owned(), Some(Box::new(situation)));
-    Ok(Plan { decision, path, reason, candidates, version, situation })
+    Ok(Plan { decision, path, reason, candidates, jobs, version, situation })
+}
+
+/// Flink's version is not known here: the lines are what all versions take.
+fn submissions(jobs: &[Waiting], allow_non_restored_state: bool) -> Vec<Submission> {
+    jobs.iter().map(|one| Submission::of(one, None, allow_non_restored_state)).collect()
 }
 
 /// Answers a request on the record itself.
@@ -235,6 +249,7 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             path: None,
             kind: None,
             job_id: epoch.claim.as_ref().and_then(|claim| claim.job_id),
+            job_name: None,
             checkpoint_id: None,
             completed_at: None,
             bytes: None,
@@ -252,6 +267,7 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             path: Some(saved.point.path.clone()),
             kind: Some(saved.kind),
             job_id: Some(saved.job_id),
+            job_name: saved.job_name.clone(),
             checkpoint_id: saved.point.checkpoint_id,
             completed_at: Some(saved.completed_at),
             bytes: saved.bytes,
@@ -259,10 +275,12 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             predicted_ms: saved.predicted_ms,
             doubt: saved.doubt.clone(),
             salvaged: saved.salvaged,
-            ..row.clone()
+            ..of_job(&row, epoch, saved.job_id)
         });
         let before = rows.len();
         rows.extend(saved);
+        let pointless = epoch.jobs.iter().filter(|(id, _)| epoch.saved.iter().all(|saved| saved.job_id != **id));
+        rows.extend(pointless.map(|(id, _)| of_job(&row, epoch, *id)));
         if rows.len() == before {
             rows.push(row);
         }
@@ -270,8 +288,27 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
     Ok(Answer::History(rows))
 }
 
+/// A row with what is known of one job among several.
+fn of_job(row: &Row, epoch: &Epoch, job_id: JobId) -> Row {
+    let Some(past) = epoch.jobs.get(&job_id) else { return row.clone() };
+    Row {
+        job_id: Some(job_id),
+        job_name: Some(past.name.clone()),
+        base: past.restored.as_ref().map(|point| point.path.clone()),
+        outcome: past.stopped.as_ref().map(|(outcome, _)| *outcome),
+        ended: past.ended.as_ref().map(|end| end.how),
+        ..row.clone()
+    }
+}
+
 async fn pin(record: &Record, storage: &Storage, config: &Config, path: &str) -> Result<Answer, Answer> {
     let path = normalize(path);
+    if read(record).await?.newest_claim().is_some_and(|(_, claim)| claim.session) {
+        let reason = format!(
+            "a session cluster's start restores nothing, so nothing can be pinned for it: submit the job with {path} as its restore path"
+        );
+        return Err(refused(reason, false));
+    }
     match storage::look(storage, &path, None).await {
         Search::Found(Secured { doubt: Some(doubt), .. })
             if config.restore.on_unverifiable != OnUnverifiable::Trust =>
@@ -345,6 +382,7 @@ async fn plan(
     let mut plan = plan::of(config, cluster, holder, directories.clone(), &setup_or_default, job_ids);
     plan.only_plan = true;
     if setup.is_none() {
+        plan.session = history.newest_claim().is_some_and(|(_, claim)| claim.session);
         let last = history.newest_based(u64::MAX);
         plan.explicit = last.and_then(|(_, _, based)| based.explicit.clone());
     }
@@ -364,11 +402,21 @@ async fn plan(
         Verdict::Go(go) => {
             let decision = go.decision().as_str().to_owned();
             let path = go.base.map(|base| base.path);
-            Answer::Plan(Plan { decision, path, reason: go.reason, candidates: go.candidates, version, situation })
+            let jobs = submissions(&go.jobs, config.restore.allow_non_restored_state);
+            Answer::Plan(Plan {
+                decision,
+                path,
+                reason: go.reason,
+                candidates: go.candidates,
+                jobs,
+                version,
+                situation,
+            })
         }
         Verdict::No { decision, reason, candidates } => {
             let decision = decision.as_str().to_owned();
-            Answer::Plan(Plan { decision, path: None, reason, candidates, version, situation })
+            let jobs = Vec::new();
+            Answer::Plan(Plan { decision, path: None, reason, candidates, jobs, version, situation })
         }
         Verdict::Later { reason, .. } | Verdict::Superseded { reason } => refused(reason, true),
     })

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::protocol::choose::Policy;
 use crate::protocol::entry::{Entry, Fact};
 use crate::protocol::history::History;
+use crate::protocol::id::JobId;
 use crate::protocol::retention::{Line, Terms, Verdict, What};
 use crate::protocol::start::Trouble;
 use crate::record::marker::Marker;
@@ -185,13 +186,17 @@ impl Hands {
 
     async fn delete_one(&self, line: &Line) -> Result<(), crate::storage::Error> {
         self.storage.place(&line.path)?.delete_all().await?;
-        // `<savepoint directory>/<cluster>/<epoch>`, once its last savepoint is gone.
-        let parent = line.path.rsplit_once('/').map(|(parent, _)| parent);
-        if let Some(parent) =
-            parent.filter(|parent| parent.rsplit('/').next().is_some_and(|name| name.parse::<u64>().is_ok()))
-        {
+        // `<savepoint directory>/<cluster>/<epoch>`, and a job's own folder in it, once the last savepoint is gone.
+        let mut path = line.path.as_str();
+        while let Some((parent, _)) = path.rsplit_once('/').filter(|(parent, _)| is_made_for_savepoints(parent)) {
             self.storage.place(parent)?.delete_if_empty().await;
+            path = parent;
         }
         Ok(())
     }
+}
+
+/// Whether it is an epoch's folder, or a job's in one.
+fn is_made_for_savepoints(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| name.parse::<u64>().is_ok() || name.parse::<JobId>().is_ok())
 }

@@ -125,6 +125,7 @@ async fn entrypoint(
         connected: true,
         attempt: None,
         checkpoints_survive: None,
+        several: false,
         held: None,
         told: None,
         heard_at: clock.now(),
@@ -151,6 +152,8 @@ struct Supervision {
     attempt: Option<Attempt>,
     /// Whether a checkpoint survives an ordinary end of the JobManager, as far as the agent told.
     checkpoints_survive: Option<bool>,
+    /// Whether the cluster runs several jobs, as far as the agent told.
+    several: bool,
     /// The stop that a signal began.
     held: Option<Held>,
     /// When the container is killed, as the agent read it from the pod.
@@ -260,6 +263,7 @@ impl Supervision {
             News::Orders(orders) => {
                 self.connected = true;
                 self.attempt = orders.attempt.or_else(|| self.attempt.take());
+                self.several |= orders.several;
                 self.checkpoints_survive = orders.checkpoints_survive.or(self.checkpoints_survive);
                 if orders.kill_at.is_some() && orders.kill_at != self.told {
                     self.told = orders.kill_at;
@@ -316,6 +320,7 @@ impl Supervision {
             self.finish.clone(),
             self.attempt.clone(),
             self.checkpoints_survive,
+            self.several,
             (held.began, self.deadline.subscribe()),
             self.clock,
             self.gone.subscribe(),

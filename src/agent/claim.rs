@@ -9,7 +9,7 @@ use super::session::{Said, Session};
 use crate::api::{ClaimReply, ClaimRequest, Finish, Orders};
 use crate::config::{Config, RecordKind, SavepointFormat};
 use crate::flink::Flink;
-use crate::flink::setup::Setup;
+use crate::flink::setup::{Mode, Setup};
 use crate::protocol::choose::Decision;
 use crate::protocol::entry::{Directories, Holder, PodRef};
 use crate::protocol::history::History;
@@ -55,7 +55,8 @@ impl Agent {
         let directories = plan::directories(&self.config, &setup)?;
         let job_ids = plan::job_ids(&self.config, &setup)?;
         // An entrypoint that can't be told anything must not cost an epoch.
-        let trial = self.injection(&setup, Some("file:///trial".to_owned()), None);
+        let restores = setup.mode != Mode::Session;
+        let trial = self.injection(&setup, restores.then(|| "file:///trial".to_owned()), None);
         inject(&argv, &trial).map_err(|error| error.to_string())?;
 
         let (cluster, own) = match self.identity().await {
@@ -169,6 +170,7 @@ impl Agent {
             drain: self.config.savepoint.drain,
             grace_ms: millis(self.config.stop.grace),
             reserve_ms: millis(self.config.stop.reserve),
+            parallel: self.config.session.parallel,
         }
     }
 
@@ -185,6 +187,13 @@ impl Agent {
         let said = Said {
             known,
             attempt: attempt.into(),
+            jobs: epoch.into_iter().flat_map(|epoch| &epoch.jobs).map(|(id, past)| (*id, past.name.clone())).collect(),
+            ended: epoch
+                .into_iter()
+                .flat_map(|epoch| &epoch.jobs)
+                .filter(|(_, past)| past.ended.is_some())
+                .map(|(id, _)| *id)
+                .collect(),
             confirmed: epoch.is_some_and(|epoch| epoch.confirmed),
             progressed: epoch.is_some_and(|epoch| epoch.progressed.is_some()),
         };
@@ -222,7 +231,8 @@ impl Agent {
             former.abort_tasks();
             former.gone.send_replace(true);
         }
-        self.orders.send_replace(Orders { epoch: session.epoch(), ..Orders::default() });
+        let (epoch, several) = (session.epoch(), session.several.get());
+        self.orders.send_replace(Orders { epoch, several, ..Orders::default() });
         self.metrics.epoch(session.epoch());
         self.guards.tell(session.epoch(), Turn::Claimed);
         if running {

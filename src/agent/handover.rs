@@ -48,6 +48,8 @@ impl Agent {
         if !session.handing_over.get()
             || matches!(release.outcome, StopOutcome::Savepoint | StopOutcome::Unchanged | StopOutcome::Ended)
             || session.is_over()
+            // Those of several jobs that were saved are at their ends already.
+            || session.several.get()
         {
             return false;
         }

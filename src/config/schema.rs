@@ -25,6 +25,7 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("savepoint.format", Some("native")),
     ("savepoint.drain", Some("false")),
     ("checkpoint.directory", None),
+    ("session.parallel", Some("32")),
     ("stop.grace", Some("30s")),
     ("stop.reserve", Some("3s")),
     ("storage.endpoint", None),
@@ -369,6 +370,11 @@ pub(super) fn ip(text: &str) -> Result<std::net::IpAddr, String> {
 }
 
 /// How many savepoints are kept.
+pub(super) fn at_once(text: &str) -> Result<usize, String> {
+    let fits = text.parse().ok().filter(|count| (1..=1_000).contains(count));
+    fits.ok_or_else(|| expected("a number from 1 to 1000", text))
+}
+
 pub(super) fn count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| *count > 0).ok_or_else(|| expected("a whole number from 1 upwards", text))
 }

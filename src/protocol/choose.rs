@@ -9,6 +9,7 @@
 mod explain;
 mod leftovers;
 mod points;
+mod several;
 
 use std::collections::BTreeMap;
 
@@ -81,6 +82,9 @@ pub struct Situation {
     pub leftovers: Option<Leftovers>,
     /// The clock; only the age limit reads it.
     pub now: Timestamp,
+    /// Whether a session cluster starts: it restores nothing by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub session: bool,
 }
 
 /// What a start does.
@@ -91,6 +95,8 @@ pub enum Decision {
     Restore(PointRef),
     /// Start with nothing.
     Fresh,
+    /// Start a session cluster without jobs, some of which wait to be submitted again.
+    Resubmit,
     /// Don't start: the job came to its own end, and only a person begins it again.
     Hold,
     /// Don't start: a person has to look.
@@ -104,6 +110,7 @@ impl Decision {
         match self {
             Self::Restore(_) => "restore",
             Self::Fresh => "fresh",
+            Self::Resubmit => "resubmit",
             Self::Hold => "hold",
             Self::Refuse => "refuse",
         }
@@ -142,6 +149,10 @@ pub struct Candidate {
 #[must_use]
 pub fn choose(situation: &Situation) -> Choice {
     let points = Points::of(situation);
+    if situation.session {
+        let candidates = several::explain(&points, situation);
+        return Choice { candidates, ..several::session(situation) };
+    }
     let choice = leftovers::heed(situation, &points, decide(situation, &points));
     let mut choice = if_verified(situation, choice);
     choice.candidates = explain::explain(&points, situation, &choice);
@@ -204,6 +215,7 @@ fn decide(situation: &Situation, points: &Points) -> Choice {
     }
     match latest {
         None => without_history(situation, points),
+        Some((number, epoch, _)) if epoch.is_several() => several::application(situation, number, epoch),
         Some((number, epoch, _)) => go_on(situation, points, number, epoch),
     }
 }
@@ -380,7 +392,7 @@ fn going_back(situation: &Situation, points: &Points, choice: Choice) -> Choice 
     let from = match &choice.decision {
         Decision::Restore(point) => point.checkpoint_id.unwrap_or(0),
         Decision::Fresh => 0,
-        Decision::Hold | Decision::Refuse => return choice,
+        Decision::Resubmit | Decision::Hold | Decision::Refuse => return choice,
     };
     let later = points.all.iter().find(|candidate| {
         candidate.checkpoint && candidate.job_id == Some(job_id) && candidate.point.checkpoint_id > Some(from)

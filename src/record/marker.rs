@@ -1,7 +1,7 @@
 //! The marker: copies, in the cluster's savepoint folder, of the entries that must not be lost with the record.
 //!
 //! `<savepoint directory>/<cluster>/marker/cluster.json` says whose the folder is; `<epoch>-<fact>.json` beside it say what each
-//! epoch restored from and how its job ended; and how it was stopped, where the record could not be told. All are created once and
+//! epoch restored from and how its job ended, or which jobs it ran; and how it was stopped, where the record could not be told. All are created once and
 //! never changed, and together they are enough to go on when the record is gone.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use super::objects::{AT_ONCE, create, read};
 use super::{Append, Error};
-use crate::protocol::entry::{Entry, Fact};
+use crate::protocol::entry::{Entry, Fact, JobEvent, OfJob, Saved};
 use crate::storage::Place;
 
 const FOLDER: &str = "marker";
@@ -67,18 +67,29 @@ impl Marker {
     /// # Errors
     /// If the store does not take it.
     pub async fn keep(&self, entry: &Entry) -> Result<(), Error> {
-        match kind(&entry.fact) {
-            Some(kind) => self.put(entry, kind).await,
-            None => Ok(()),
+        match (&entry.fact, kind(&entry.fact)) {
+            (_, Some(kind)) => self.put(entry, kind).await,
+            // The names of a session's jobs are nowhere else.
+            (Fact::Job(OfJob { job_id, event: JobEvent::Running { .. }, .. }), None) => {
+                self.put(entry, &format!("job-{job_id}")).await
+            }
+            _ => Ok(()),
         }
     }
 
-    /// Copies what ends an epoch, while the record can't be told. An epoch comes to such an end once.
+    /// Copies what ends an epoch, or one of its jobs, while the record can't be told. They come to such an end once.
     ///
     /// # Errors
     /// If the store does not take it.
     pub async fn note(&self, entry: &Entry) -> Result<(), Error> {
-        match entry.fact {
+        match &entry.fact {
+            Fact::Saved(Saved { job_id, job_name: Some(_), .. }) => self.put(entry, &format!("saved-{job_id}")).await,
+            Fact::Job(OfJob { job_id, event: JobEvent::Stopped { .. }, .. }) => {
+                self.put(entry, &format!("stopped-{job_id}")).await
+            }
+            Fact::Job(OfJob { job_id, event: JobEvent::Ended(_), .. }) => {
+                self.put(entry, &format!("ended-{job_id}")).await
+            }
             Fact::Saved(_) => self.put(entry, "saved").await,
             Fact::Stopped { .. } => self.put(entry, "stopped").await,
             _ => self.keep(entry).await,
@@ -112,6 +123,7 @@ fn kind(fact: &Fact) -> Option<&'static str> {
         | Fact::Attempted(_)
         | Fact::Saved(_)
         | Fact::Stopped { .. }
+        | Fact::Job(_)
         | Fact::Pinned { .. }
         | Fact::Unpinned
         | Fact::FreshAllowed

@@ -1,5 +1,7 @@
 //! Finishing a stop without the agent: the same stop, without record. The next start finds the savepoint in storage.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tokio::sync::watch;
 
 use crate::api::{Finish, ReleaseOrder};
@@ -9,6 +11,7 @@ use crate::protocol::entry::Attempt;
 use crate::protocol::id::TriggerId;
 use crate::protocol::stop::{Plan, Release, Stop};
 use crate::protocol::time::{Deadline, Moment};
+use crate::stop::Several;
 use crate::storage::Storage;
 use crate::{report, stop};
 
@@ -16,6 +19,7 @@ pub(super) async fn finish(
     finish: Finish,
     resume: Option<Attempt>,
     survive: Option<bool>,
+    several: bool,
     (began, deadline): (Moment, watch::Receiver<Deadline>),
     clock: Clock,
     gone: watch::Receiver<bool>,
@@ -58,6 +62,7 @@ pub(super) async fn finish(
         prediction: None,
         in_flight: None,
         cleans_up: finish.high_availability.is_some(),
+        several,
     };
     let hands = stop::Hands {
         flink,
@@ -65,7 +70,8 @@ pub(super) async fn finish(
         storage: Storage::here(finish.storage),
         epoch: finish.epoch,
         job_id: job_id.into(),
-        target: finish.target,
+        job_name: None,
+        target: finish.target.clone(),
         checkpoints: finish.checkpoints,
         high_availability: finish.high_availability,
         above: finish.above,
@@ -75,7 +81,15 @@ pub(super) async fn finish(
         deadline,
     };
     // There is no record here, so nothing is in it.
-    let (release, _) = stop::drive(Stop::begin(plan), hands, clock, |_| {}).await;
+    let (release, _) = if several {
+        let seed = finish.target;
+        let (known, ended, parallel) = (BTreeMap::new(), BTreeSet::new(), finish.parallel);
+        // The agent may have begun it, and nobody knows with which of them.
+        let plan = Plan { resume: None, ..plan };
+        stop::drive_all(Several { plan, seed, hands, parallel, known, ended, resumes: true }, clock).await
+    } else {
+        stop::drive(Stop::begin(plan), hands, clock, |_| {}).await
+    };
     let release = Release { recorded: false, ..release };
     stop::log(&release);
     ReleaseOrder {

@@ -29,6 +29,7 @@ pub fn of(
         policy: policy(config),
         now: Timestamp::now(),
         new_record_id: random::id(),
+        session: setup.mode == Mode::Session,
         only_plan: false,
         running: false,
         ask_to_hand_over: config.handover == Handover::Request,

@@ -103,7 +103,20 @@ async fn own_savepoints(folder: &Place) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
     for name in folder.children().await?.0 {
         if let Ok(epoch) = name.parse() {
-            found.extend(savepoints(&folder.join(&name), Some(epoch)).await?);
+            found.extend(savepoints_of_epoch(&folder.join(&name), epoch).await?);
+        }
+    }
+    Ok(found)
+}
+
+/// `<epoch's folder>/savepoint-…`; of a cluster that ran several jobs, `<epoch's folder>/<job id>/savepoint-…`
+async fn savepoints_of_epoch(folder: &Place, epoch: u64) -> Result<Vec<Found>, Error> {
+    let names = folder.children().await?.0;
+    let mut found = savepoints_among(folder, &names, Some(epoch)).await?;
+    for name in names {
+        if let Ok(job_id) = name.parse::<JobId>() {
+            let of_job = savepoints(&folder.join(&name), Some(epoch)).await?;
+            found.extend(of_job.into_iter().map(|one| Found { job_id: Some(job_id), ..one }));
         }
     }
     Ok(found)
@@ -111,10 +124,14 @@ async fn own_savepoints(folder: &Place) -> Result<Vec<Found>, Error> {
 
 /// `<directory>/savepoint-<six digits of the job id>-<random>`
 pub(super) async fn savepoints(directory: &Place, epoch: Option<u64>) -> Result<Vec<Found>, Error> {
+    savepoints_among(directory, &directory.children().await?.0, epoch).await
+}
+
+async fn savepoints_among(directory: &Place, names: &[String], epoch: Option<u64>) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
-    for name in directory.children().await?.0 {
+    for name in names {
         let Some((prefix, _)) = name.strip_prefix("savepoint-").and_then(|rest| rest.split_once('-')) else { continue };
-        let place = directory.join(&name);
+        let place = directory.join(name);
         let (metadata, modified) = metadata(&place).await?;
         let job_prefix = Some(prefix.to_owned());
         found.push(Found {

@@ -14,7 +14,7 @@ use crate::protocol::outcome::StopOutcome;
 use crate::protocol::retention::What;
 use crate::protocol::stop::Release;
 
-const DECISIONS: [&str; 5] = ["restore", "fresh", "hold", "refuse", "later"];
+const DECISIONS: [&str; 6] = ["restore", "fresh", "resubmit", "hold", "refuse", "later"];
 
 /// The process's metrics.
 #[derive(Clone)]

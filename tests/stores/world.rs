@@ -52,7 +52,10 @@ impl World {
 
 pub fn claim(epoch: u64) -> Entry {
     let holder = holder::current(random::id());
-    record::entry(epoch, Fact::Claimed(Claim { job_id: None, holder, directories: Directories::default() }))
+    record::entry(
+        epoch,
+        Fact::Claimed(Claim { job_id: None, holder, directories: Directories::default(), session: false }),
+    )
 }
 
 pub fn run<T>(future: impl Future<Output = T>) -> T {

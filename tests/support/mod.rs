@@ -7,6 +7,7 @@ pub mod fake_agent;
 pub mod fake_flink;
 pub mod fake_kubernetes;
 pub mod fake_s3;
+pub mod fake_session;
 pub mod flink;
 pub mod ha;
 pub mod http;

@@ -32,6 +32,7 @@ mod processes;
 mod refusals;
 mod retention;
 mod salvage;
+mod sessions;
 mod signals;
 mod starts;
 mod surface;

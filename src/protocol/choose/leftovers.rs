@@ -16,7 +16,7 @@ pub(super) fn heed(situation: &Situation, points: &Points, choice: Choice) -> Ch
     let point = match &choice.decision {
         Decision::Restore(point) => Some(point.clone()),
         Decision::Fresh => None,
-        Decision::Hold | Decision::Refuse => return choice,
+        Decision::Resubmit | Decision::Hold | Decision::Refuse => return choice,
     };
     let view = View { situation, points, left };
     let job_id = situation.fixed_job_id;

@@ -244,7 +244,8 @@ fn start(number: u64, past: Vec<Past>) -> Case {
         };
         // An epoch of which only storage tells has no facts.
         if past.number < number && !past.facts.is_empty() {
-            let claim = Claim { job_id: Some(past.job_id), holder, directories: Directories::default() };
+            let directories = Directories::default();
+            let claim = Claim { job_id: Some(past.job_id), holder, directories, session: false };
             say(past.number, Fact::Claimed(claim));
         }
         for fact in past.facts {
@@ -273,6 +274,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
             doubted: BTreeMap::new(),
             leftovers: None,
             now: at(20),
+            session: false,
         },
     }
 }

@@ -69,11 +69,12 @@ fn facts() -> Vec<Fact> {
     let end = |how| End { job_id: id, how, savepoint: Some(point()), reason: "because".into() };
     let mut facts = vec![
         Fact::Created { cluster: "orders".into(), record_id: id },
-        Fact::Claimed(Claim { job_id: Some(id), holder: holder.clone(), directories }),
+        Fact::Claimed(Claim { job_id: Some(id), holder: holder.clone(), directories, session: true }),
         Fact::Claimed(Claim {
             job_id: None,
             holder: Holder { pod: None, ..holder },
             directories: Directories::default(),
+            session: false,
         }),
         Fact::HandoverAsked { by: pod },
         Fact::HandoverAsked { by: bare },
@@ -123,6 +124,12 @@ fn facts() -> Vec<Fact> {
     facts.extend([Kind::Final, Kind::Periodic, Kind::Manual, Kind::Checkpoint].map(|kind| Fact::Saved(saved(kind))));
     let ends = [EndKind::Finished, EndKind::Cancelled, EndKind::Stopped, EndKind::Failed];
     facts.extend(ends.map(|how| Fact::Ended(end(how))));
+    let of_job = |event| Fact::Job(OfJob { job_id: id, job_name: "orders".into(), event });
+    facts.extend(ends.map(|how| of_job(JobEvent::Ended(end(how)))));
+    facts.extend([None, Some(point())].map(|restored| of_job(JobEvent::Running { restored })));
+    let stopped = JobEvent::Stopped { outcome: StopOutcome::Savepoint, reason: "so".into() };
+    facts.push(Fact::Job(OfJob { job_id: id, job_name: String::new(), event: stopped }));
+    facts.push(of_job(JobEvent::Unknown));
     facts.extend(StopOutcome::ALL.map(|outcome| Fact::Stopped { outcome, reason: "so".into() }));
     facts
 }
@@ -141,6 +148,7 @@ fn tag(fact: &Fact) -> &'static str {
         Fact::Saved(_) => "saved",
         Fact::Stopped { .. } => "stopped",
         Fact::Ended(_) => "ended",
+        Fact::Job(_) => "job",
         Fact::Pinned { .. } => "pinned",
         Fact::Unpinned => "unpinned",
         Fact::FreshAllowed => "fresh_allowed",
@@ -170,7 +178,7 @@ fn every_fact_survives_a_round_trip_under_its_own_tag() {
         assert!(text.contains(&format!("\"what\":\"{}\"", tag(fact))), "{text}");
     }
     let tags: std::collections::BTreeSet<_> = facts.iter().map(tag).collect();
-    assert_eq!(tags.len(), 19);
+    assert_eq!(tags.len(), 20);
 }
 
 #[test]
@@ -190,6 +198,14 @@ fn a_class_of_failure_that_a_newer_writer_knows_is_read() {
     );
     let fact: Fact = serde_json::from_str(&text).unwrap();
     assert!(matches!(fact, Fact::RestoreFailed(RestoreFailed { class: FailureClass::Unknown, .. })), "{fact:?}");
+}
+
+#[test]
+fn what_a_newer_writer_says_of_a_job_is_passed_over() {
+    let id = "000102030405060708090a0b0c0d0e0f";
+    let text = format!(r#"{{"what":"job","job_id":"{id}","event":{{"was":"rescaled","to":7}}}}"#);
+    let fact: Fact = serde_json::from_str(&text).unwrap();
+    assert!(matches!(fact, Fact::Job(OfJob { event: JobEvent::Unknown, .. })), "{fact:?}");
 }
 
 #[test]

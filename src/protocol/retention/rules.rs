@@ -1,5 +1,7 @@
 //! The rules of retention, one after the other: the first that speaks decides.
 
+mod jobs;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -35,7 +37,14 @@ impl<'a> Rules<'a> {
             kept: BTreeMap::new(),
         };
         rules.hold(&choice);
-        rules.count();
+        if situation.session {
+            rules.count_jobs();
+        } else {
+            rules.count();
+        }
+        if rules.of_several() {
+            rules.hold_jobs();
+        }
         rules
     }
 

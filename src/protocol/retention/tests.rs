@@ -1,5 +1,6 @@
 //! Retention by example. A past is told epoch by epoch; what stands in the lines is what `prune` would say.
 
+mod jobs;
 mod properties;
 
 use super::*;
@@ -84,7 +85,7 @@ impl Past {
             cleans_up: false,
             reason: "test".into(),
         };
-        self.fact(epoch, Fact::Claimed(Claim { job_id: Some(job(epoch)), holder, directories }))
+        self.fact(epoch, Fact::Claimed(Claim { job_id: Some(job(epoch)), holder, directories, session: false }))
             .fact(epoch, Fact::Based(based))
             .fact(epoch, Fact::Confirmed { job_id: job(epoch), restored: None })
     }
@@ -176,6 +177,7 @@ impl Past {
             doubted: BTreeMap::new(),
             leftovers: None,
             now: at(100),
+            session: false,
         };
         let (folders, measured) = (self.folders.clone(), self.measured.clone());
         Inventory { situation, folders, measured, read: self.read.clone() }

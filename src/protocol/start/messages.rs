@@ -6,6 +6,7 @@ use super::super::choose::{Candidate, Decision, Policy};
 use super::super::entry::{Directories, Entry, Fact, Holder, PodRef};
 use super::super::ha::{Leftovers, Places};
 use super::super::id::{Id, JobId};
+use super::super::jobs::Waiting;
 use super::super::point::{Found, PointRef};
 use super::super::stop::Search;
 
@@ -34,6 +35,8 @@ pub struct Plan {
     pub running: bool,
     /// Whether a holder in an older pod is asked to stop and hand over.
     pub ask_to_hand_over: bool,
+    /// Whether a session cluster starts.
+    pub session: bool,
 }
 
 /// Whose job ids a start uses.
@@ -199,6 +202,8 @@ pub struct Go {
     pub reason: String,
     /// What was looked at.
     pub candidates: Vec<Candidate>,
+    /// The jobs that a session cluster leaves to be submitted again.
+    pub jobs: Vec<Waiting>,
     /// Whether the same process had got this answer before.
     pub resumed: bool,
 }
@@ -207,6 +212,10 @@ impl Go {
     /// What this permits.
     #[must_use]
     pub fn decision(&self) -> Decision {
-        self.base.clone().map_or(Decision::Fresh, Decision::Restore)
+        match &self.base {
+            Some(base) => Decision::Restore(base.clone()),
+            None if self.jobs.is_empty() => Decision::Fresh,
+            None => Decision::Resubmit,
+        }
     }
 }

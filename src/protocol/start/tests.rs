@@ -58,6 +58,7 @@ fn plan(who: u8) -> Plan {
         },
         now: Timestamp::UNIX_EPOCH,
         new_record_id: Id::from_bytes([0xe0 | who; 16]),
+        session: false,
         only_plan: false,
         running: false,
         ask_to_hand_over: false,

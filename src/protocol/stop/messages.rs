@@ -40,6 +40,8 @@ pub struct Plan {
     pub in_flight: Option<InFlight>,
     /// Whether Flink's own high availability has something of the job to clean up once it has ended.
     pub cleans_up: bool,
+    /// Whether other jobs are stopped beside this one: then no other is taken for it.
+    pub several: bool,
 }
 
 /// A savepoint that was asked for by us, not to stop the job.

@@ -31,6 +31,7 @@ fn situation(base: Option<&PointRef>, seen: &[String], found: Vec<Found>) -> Sit
             pod: None,
         },
         directories: Directories::default(),
+        session: false,
     };
     let facts = std::iter::once(Fact::Claimed(claim)).chain(past.facts);
     let entries: Vec<Entry> = facts
@@ -55,6 +56,7 @@ fn situation(base: Option<&PointRef>, seen: &[String], found: Vec<Found>) -> Sit
         doubted: BTreeMap::new(),
         leftovers: None,
         now: at(2),
+        session: false,
     }
 }
 

@@ -137,7 +137,7 @@ fn asked(situation: &Situation) -> Vec<Situation> {
 fn restored(choice: &Choice) -> Option<&str> {
     match &choice.decision {
         Decision::Restore(point) => Some(&point.path),
-        Decision::Fresh | Decision::Hold | Decision::Refuse => None,
+        Decision::Fresh | Decision::Resubmit | Decision::Hold | Decision::Refuse => None,
     }
 }
 
