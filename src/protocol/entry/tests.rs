@@ -7,6 +7,7 @@ fn point() -> PointRef {
 }
 
 /// Every variant, with everything that it can carry, and with as little as it can.
+#[expect(clippy::too_many_lines, reason = "a list of all facts")]
 fn facts() -> Vec<Fact> {
     let id = Id::from_bytes([1; 16]);
     let pod = PodRef {
