@@ -124,6 +124,7 @@ async fn entrypoint(
         news,
         connected: true,
         attempt: None,
+        after: None,
         checkpoints_survive: None,
         held: None,
         told: None,
@@ -149,6 +150,8 @@ struct Supervision {
     connected: bool,
     /// The request for a savepoint that the agent has made or is about to make.
     attempt: Option<Attempt>,
+    /// The number of the newest point that the job has gone on from.
+    after: Option<u64>,
     /// Whether a checkpoint survives an ordinary end of the JobManager, as far as the agent told.
     checkpoints_survive: Option<bool>,
     /// The stop that a signal began.
@@ -260,6 +263,7 @@ impl Supervision {
             News::Orders(orders) => {
                 self.connected = true;
                 self.attempt = orders.attempt.or_else(|| self.attempt.take());
+                self.after = self.after.max(orders.after);
                 self.checkpoints_survive = orders.checkpoints_survive.or(self.checkpoints_survive);
                 if orders.kill_at.is_some() && orders.kill_at != self.told {
                     self.told = orders.kill_at;
@@ -316,6 +320,7 @@ impl Supervision {
             self.finish.clone(),
             self.attempt.clone(),
             self.checkpoints_survive,
+            self.after,
             (held.began, self.deadline.subscribe()),
             self.clock,
             self.gone.subscribe(),
@@ -405,6 +410,12 @@ async fn again(embedded: Option<&Embedded>) {
         Some(embedded) => embedded.due().await,
         None => std::future::pending().await,
     }
+}
+
+/// Where people reach the agent that a `run` of this record has started as its own, if one lives.
+#[must_use]
+pub fn control_socket(record: &str) -> Option<PathBuf> {
+    embedded::control_socket(record)
 }
 
 /// Reads Flink's own configuration, as a start would.

@@ -179,11 +179,12 @@ impl Agent {
         if !go.resumed {
             Self::tell_whoever_was_overtaken(&history, &go);
         }
-        let known = epoch.iter().flat_map(|epoch| &epoch.saved).map(|saved| saved.point.path.clone()).collect();
+        let points = || epoch.iter().flat_map(|epoch| &epoch.saved).map(|saved| &saved.point);
         let attempt = epoch.filter(|epoch| epoch.stopped.is_none()).and_then(|epoch| epoch.attempt.clone());
         let flink = Flink::new(&finish.flink_url).map_err(|error| report::chain(&error))?;
         let said = Said {
-            known,
+            known: points().map(|point| point.path.clone()).collect::<Vec<_>>().into(),
+            newest: points().filter_map(|point| point.checkpoint_id).max(),
             attempt: attempt.into(),
             confirmed: epoch.is_some_and(|epoch| epoch.confirmed),
             progressed: epoch.is_some_and(|epoch| epoch.progressed.is_some()),
@@ -222,7 +223,7 @@ impl Agent {
             former.abort_tasks();
             former.gone.send_replace(true);
         }
-        self.orders.send_replace(Orders { epoch: session.epoch(), ..Orders::default() });
+        self.orders.send_replace(Orders { epoch: session.epoch(), after: session.newest.get(), ..Orders::default() });
         self.metrics.epoch(session.epoch());
         self.guards.tell(session.epoch(), Turn::Claimed);
         if running {

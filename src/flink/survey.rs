@@ -149,7 +149,8 @@ mod tests {
         let failed = one(9, "CHECKPOINT", "FAILED", 500, 100);
         let savepoint = one(8, "SAVEPOINT", "COMPLETED", 2_000, 100);
         let completed = one(7, "CHECKPOINT", "COMPLETED", 3_000, 100);
-        let text = format!(r#"{{"counts":{{}},"latest":{{"completed":null}},"history":[{failed},{savepoint},{completed}]}}"#);
+        let text =
+            format!(r#"{{"counts":{{}},"latest":{{"completed":null}},"history":[{failed},{savepoint},{completed}]}}"#);
         let seen = survey(&text);
         assert_eq!((seen.newest.map(|newest| newest.id), seen.highest), (Some(7), Some(8)));
         assert_eq!((seen.stop, seen.savepoint), (None, None));

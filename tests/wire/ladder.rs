@@ -13,7 +13,8 @@ use crate::world::{LONG, World, how, terminate};
 const NEVER: Stopping = Stopping::After(Duration::from_secs(120));
 
 /// As Flink 1.15 and 1.16 answer what they don't know.
-const NO_SUCH_REQUEST: Fault = Fault::Answer(404, "application/json", r#"{"errors":["Not found: /jobs/x/checkpoints"]}"#);
+const NO_SUCH_REQUEST: Fault =
+    Fault::Answer(404, "application/json", r#"{"errors":["Not found: /jobs/x/checkpoints"]}"#);
 
 /// SIGTERM, and what the stop came to.
 fn stop(process: &Process) -> Value {
@@ -69,7 +70,11 @@ fn a_savepoint_that_will_not_fit_is_left_out_where_a_checkpoint_can_be_had() {
     world.flink.state_is_large(1 << 20, 1 << 40);
     process.logged("the grace period is too short", LONG);
     let stopped = stop(&process);
-    assert_says(&stopped, "checkpoint", "left, checkpoint 2 was taken on demand; the newest completed checkpoint is kept");
+    assert_says(
+        &stopped,
+        "checkpoint",
+        "left, checkpoint 2 was taken on demand; the newest completed checkpoint is kept",
+    );
     assert!(stopped["reason"].as_str().unwrap().contains("no final savepoint: predicted "), "{stopped}");
     assert_eq!(process.exit_code(LONG), 143);
     assert_eq!(world.flink.count(Call::Stop), 0, "{}", process.text());

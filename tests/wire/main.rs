@@ -31,6 +31,7 @@ mod processes;
 mod refusals;
 mod retention;
 mod salvage;
+mod savepoints;
 mod signals;
 mod starts;
 mod surface;

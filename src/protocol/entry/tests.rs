@@ -59,6 +59,7 @@ fn facts() -> Vec<Fact> {
         predicted_ms: None,
         doubt: Some("not verified in time".into()),
         salvaged: true,
+        drained: false,
     };
     let failed = |class| RestoreFailed {
         job_id: id,
@@ -112,6 +113,7 @@ fn facts() -> Vec<Fact> {
             predicted_ms: None,
             doubt: None,
             salvaged: false,
+            drained: false,
             ..saved(Kind::Final)
         }),
         Fact::Ended(End { savepoint: None, reason: String::new(), ..end(EndKind::Finished) }),

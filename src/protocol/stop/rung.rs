@@ -112,7 +112,11 @@ pub(super) fn choose(situation: &Situation) -> Rung {
         Fit::Doubtful => Rung::Stop(situation.format),
         Fit::Hopeless if open && checkpoint.is_none_or(|expected| expected.likely <= situation.left) => Rung::Insure,
         Fit::Hopeless if situation.format == Format::Canonical => Rung::Stop(Format::Native),
-        Fit::Hopeless if matches!(situation.insurance, Insurance::Taken(_) | Insurance::Joined) || situation.is_fresh() => Rung::Keep,
+        Fit::Hopeless
+            if matches!(situation.insurance, Insurance::Taken(_) | Insurance::Joined) || situation.is_fresh() =>
+        {
+            Rung::Keep
+        }
         Fit::Hopeless => Rung::Stop(situation.format),
     }
 }
@@ -144,9 +148,5 @@ pub(super) fn words(situation: &Situation, rung: &Rung) -> Option<String> {
 }
 
 fn seconds(duration: Duration) -> String {
-    if duration < LITTLE {
-        format!("{:.1} s", duration.as_secs_f64())
-    } else {
-        format!("{} s", duration.as_secs())
-    }
+    if duration < LITTLE { format!("{:.1} s", duration.as_secs_f64()) } else { format!("{} s", duration.as_secs()) }
 }

@@ -24,8 +24,7 @@ fn on_demand() -> TriggerId {
 impl Play {
     #[track_caller]
     fn surveys(&mut self, survey: Survey) -> &mut Self {
-        self.sees(&Effect::ReadJobs, running())
-            .sees(&Effect::Survey(job_id()), Event::Surveyed(Some(survey)))
+        self.sees(&Effect::ReadJobs, running()).sees(&Effect::Survey(job_id()), Event::Surveyed(Some(survey)))
     }
 
     #[track_caller]
@@ -77,7 +76,10 @@ fn a_savepoint_that_does_not_fit_is_left_out_where_a_checkpoint_was_just_taken()
     let mut play = Play::of(predicted(74, 90));
     play.surveys(checkpoint_of(60)).insures(CheckpointReply::Completed(6));
     play.sees(&Effect::FindCheckpoint, found("file:///checkpoints/chk-6"));
-    play.records(StopOutcome::Checkpoint, &["no final savepoint: predicted 74 s to 90 s, 27 s left", "checkpoint 6 was"]);
+    play.records(
+        StopOutcome::Checkpoint,
+        &["no final savepoint: predicted 74 s to 90 s, 27 s left", "checkpoint 6 was"],
+    );
     assert_eq!(play.ends().point.map(|point| point.path).as_deref(), Some("file:///checkpoints/chk-6"));
 
     // One that Flink took a second ago will do.

@@ -67,11 +67,18 @@ struct Weather {
 fn weather() -> impl Strategy<Value = Weather> {
     let expected = (100_u64..40_000, 0_u64..20_000, proptest::option::of(50_u64..9_000));
     let timing = (500_u64..30_000, 100_u64..40_000, 20_u64..12_000, proptest::option::of(expected));
-    let before = (proptest::option::of(0_u64..60_000), proptest::option::of((0_usize..3, 0_u64..9_000, 10_u64..20_000)));
+    let before =
+        (proptest::option::of(0_u64..60_000), proptest::option::of((0_usize..3, 0_u64..9_000, 10_u64..20_000)));
     let meanwhile = (1_000_u64..60_000, (0_u64..40_000, 0_u64..6_000));
     let latency = prop_oneof![8 => 0_u64..40, 1 => 40_u64..900, 1 => 900_u64..12_000];
     (timing, before, meanwhile, proptest::collection::vec(latency, 12..40), any::<[bool; 3]>()).prop_map(
-        |((grace, stop_takes, checkpoint_takes, prediction), (checkpoint, in_flight), (periodic_every, restart), latencies, flags)| Weather {
+        |(
+            (grace, stop_takes, checkpoint_takes, prediction),
+            (checkpoint, in_flight),
+            (periodic_every, restart),
+            latencies,
+            flags,
+        )| Weather {
             grace,
             stop_takes,
             checkpoint_takes,
@@ -222,7 +229,8 @@ impl World {
                 Event::CheckpointPosted(PostReply::Refused("404".to_owned()))
             }
             Effect::PostCheckpoint(_, id) => {
-                if !self.results.contains_key(id) && self.queued != Some(*id) && !self.is_taking(Kind::Checkpoint(*id)) {
+                if !self.results.contains_key(id) && self.queued != Some(*id) && !self.is_taking(Kind::Checkpoint(*id))
+                {
                     if self.finished.is_some() || !self.is_up() {
                         self.results.insert(*id, Err(()));
                     } else if self.taking.is_some() {
@@ -272,9 +280,9 @@ impl World {
                 let (path, number) = self.savepoints.iter().find(|(one, _)| one == path).expect("what Flink named");
                 point(path, *number)
             }
-            Effect::FindCheckpoint => {
-                self.checkpoint.map_or_else(nothing, |number| point(&format!("file:///checkpoints/chk-{number}"), number))
-            }
+            Effect::FindCheckpoint => self
+                .checkpoint
+                .map_or_else(nothing, |number| point(&format!("file:///checkpoints/chk-{number}"), number)),
             Effect::ReadEnd(_) => {
                 let path = self.finished.as_ref().map(|(path, _)| path.as_str());
                 end(EndKind::Stopped, path)
@@ -309,9 +317,7 @@ fn no_answer(effect: &Effect) -> Event {
         Effect::Note(_) => Event::Noted,
         Effect::Post(_) => Event::Posted(PostReply::Lost(late())),
         Effect::Poll(_) => Event::Polled(PollReply::Lost(late())),
-        Effect::Search(_) | Effect::Verify(_) | Effect::FindCheckpoint => {
-            Event::Searched(Search::Unreadable(late()))
-        }
+        Effect::Search(_) | Effect::Verify(_) | Effect::FindCheckpoint => Event::Searched(Search::Unreadable(late())),
         Effect::ReadEnd(_) => Event::End(None),
         Effect::Record(_) => Event::Recorded(RecordReply::Failed(late())),
         Effect::Mark(_) => Event::Marked(false),
@@ -357,7 +363,7 @@ fn play(weather: &Weather) -> (World, Release, bool) {
                     event
                 } else {
                     // Done or not: no answer comes.
-                    if latency.as_millis() % 2 == 0 {
+                    if latency.as_millis().is_multiple_of(2) {
                         world.carry_out(&effect, deadline);
                     }
                     world.until(until);
