@@ -11,10 +11,13 @@ mod guards;
 mod handover;
 mod jobs;
 mod on_demand;
+mod periodic;
 mod presence;
 mod pruning;
 mod restoring;
 mod run_socket;
+mod savepoints;
+mod saving;
 mod session;
 mod stopping;
 mod waiting;
@@ -77,6 +80,8 @@ struct Agent {
     claiming: tokio::sync::Mutex<()>,
     /// When the newest checkpoint that a guard asked for began, and what came of it. Held while one is being taken.
     on_demand: tokio::sync::Mutex<Option<(Moment, Checkpointed)>>,
+    /// The newest savepoint that was taken while the job went on. Held while one is being taken.
+    savepoints: tokio::sync::Mutex<savepoints::Newest>,
     /// What was last said of a start in an Event.
     said: RefCell<String>,
     /// Last words that the process's end has to wait for.
@@ -115,6 +120,7 @@ pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
         gate: RefCell::new("no run has asked yet".to_owned()),
         claiming: tokio::sync::Mutex::new(()),
         on_demand: tokio::sync::Mutex::default(),
+        savepoints: tokio::sync::Mutex::default(),
         said: RefCell::default(),
         closing: TaskTracker::new(),
         config,
@@ -268,6 +274,10 @@ impl Agent {
         let last = history.epochs.values().rev().find_map(|epoch| epoch.stopped.as_ref());
         if let Some((outcome, _, at)) = last {
             self.metrics.last_stop(*outcome, *at);
+        }
+        let savepoints = history.saved().filter(|(_, saved)| saved.kind != crate::protocol::point::Kind::Checkpoint);
+        if let Some(at) = savepoints.map(|(_, saved)| saved.completed_at).max() {
+            self.metrics.last_savepoint(at);
         }
         self.tell_how_long_it_took().await;
     }

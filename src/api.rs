@@ -142,6 +142,9 @@ pub struct Orders {
     pub stopping: bool,
     /// The request for a savepoint that was or is about to be made.
     pub attempt: Option<Attempt>,
+    /// The number of the newest point that the job has gone on from: a final savepoint has a higher one.
+    #[serde(default)]
+    pub after: Option<u64>,
     /// When the container is killed, once the pod has told.
     #[serde(default)]
     pub kill_at: Option<Moment>,

@@ -188,6 +188,8 @@ pub enum Verb {
         #[arg(last = true, value_name = "CMD", conflicts_with = "state_bytes")]
         command: Vec<String>,
     },
+    /// Take a savepoint of the running job, which goes on; canonical, to upgrade from, unless told otherwise
+    Savepoint(Savepoint),
     /// Delete savepoints beyond those that are kept, and what was left half-written; nothing that anything needs
     Prune(Prune),
     /// Have the next start restore this point
@@ -203,6 +205,21 @@ pub enum Verb {
     Takeover,
     /// Stop the job with a savepoint and wait until that is durable: for a preStop hook
     Drain,
+}
+
+/// What is to be taken.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Savepoint {
+    /// In the state backend's own format: faster, and bound to that backend
+    #[arg(long)]
+    pub native: bool,
+    /// How long to wait until it is complete, in place of for ever; it goes on all the same
+    #[arg(long, value_name = "DURATION", value_parser = config::parse_duration)]
+    pub wait: Option<std::time::Duration>,
+    /// How to answer
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
 }
 
 /// A cluster that is being planned: how long its final savepoint will take.

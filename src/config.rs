@@ -127,6 +127,8 @@ pub struct Savepoint {
     pub directory: Option<String>,
     /// The format of the final one.
     pub format: SavepointFormat,
+    /// How often one is taken while the job goes on; `None`: never.
+    pub interval: Option<Duration>,
     /// Whether the final one emits the maximum watermark first.
     pub drain: bool,
 }
@@ -303,6 +305,7 @@ impl Config {
         let job_id = reader.get("flink.job_id", JobIdPolicy::parse);
         let savepoints = reader.optional("savepoint.directory", directory_url);
         let format = reader.get("savepoint.format", SavepointFormat::parse);
+        let interval = reader.get("savepoint.interval", |text| schema::unless_off(text, schema::positive_duration));
         let drain = reader.get("savepoint.drain", schema::boolean);
         let checkpoints = reader.optional("checkpoint.directory", directory_url);
         let parallel = reader.get("session.parallel", schema::at_once);
@@ -333,7 +336,7 @@ impl Config {
             socket: client.socket,
             control_socket: client.control_socket,
             flink: Flink { url: url?, url_is_set: reader.is_set("flink.url"), job_id: job_id? },
-            savepoint: Savepoint { directory: savepoints, format: format?, drain: drain? },
+            savepoint: Savepoint { directory: savepoints, format: format?, interval: interval?, drain: drain? },
             checkpoint: Checkpoint { directory: checkpoints },
             session: SessionCluster { parallel: parallel? },
             stop: client.stop,

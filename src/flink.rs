@@ -69,16 +69,31 @@ impl Flink {
         let body = json!({
             "targetDirectory": attempt.target,
             "drain": attempt.drain,
-            "formatType": match attempt.format { Format::Native => "NATIVE", Format::Canonical => "CANONICAL" },
+            "formatType": format_type(attempt.format),
             "triggerId": attempt.trigger_id,
         });
-        let path = format!("/jobs/{}/stop", attempt.job_id);
-        match self.call::<wire::Triggered>(Method::POST, &path, Some(&body)).await {
-            Ok(triggered) if triggered.request_id == attempt.trigger_id => PostReply::Accepted,
+        self.trigger(&format!("/jobs/{}/stop", attempt.job_id), &body, attempt.trigger_id).await
+    }
+
+    async fn trigger(&self, path: &str, body: &serde_json::Value, trigger_id: TriggerId) -> PostReply {
+        match self.call::<wire::Triggered>(Method::POST, path, Some(body)).await {
+            Ok(triggered) if triggered.request_id == trigger_id => PostReply::Accepted,
             Ok(triggered) => PostReply::Lost(format!("Flink answered for request {}", triggered.request_id)),
             Err(error) if error.is_refusal() => PostReply::Refused(crate::report::chain(&error)),
             Err(error) => PostReply::Lost(crate::report::chain(&error)),
         }
+    }
+
+    /// Asks for a savepoint of a job that goes on. The same trigger id may be sent again: Flink answers it from a cache (1.15+).
+    pub async fn post_savepoint(&self, attempt: &Attempt) -> PostReply {
+        let body = json!({
+            // Not spelt as for a stop, and of a name that it does not know Flink says nothing.
+            "target-directory": attempt.target,
+            "cancel-job": false,
+            "formatType": format_type(attempt.format),
+            "triggerId": attempt.trigger_id,
+        });
+        self.trigger(&format!("/jobs/{}/savepoints", attempt.job_id), &body, attempt.trigger_id).await
     }
 
     /// Reads the result of a request for a savepoint.
@@ -185,5 +200,12 @@ impl Flink {
             return Err(Error::Status { what: what(), status, errors: wire::errors(&bytes) });
         }
         serde_json::from_slice(&bytes).map_err(|source| Error::Answer { what: what(), source })
+    }
+}
+
+fn format_type(format: Format) -> &'static str {
+    match format {
+        Format::Native => "NATIVE",
+        Format::Canonical => "CANONICAL",
     }
 }

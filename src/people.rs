@@ -1,5 +1,5 @@
-//! What people ask: history, plan, pin, unpin, fresh, takeover, prune, doctor. Answered by the agent over its control socket, or,
-//! where no agent runs, by the verb itself on the record.
+//! What people ask: history, plan, pin, unpin, fresh, takeover, prune, doctor, savepoint. Answered by the agent over its control
+//! socket, or, where no agent runs, by the verb itself on the record; but only an agent can take a savepoint.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::doctor::{self, Finding, Running, Subject};
 use crate::flink::setup::Setup;
 use crate::kubernetes::Kubernetes;
 use crate::protocol::choose::{Candidate, Choice, Decision, Situation, choose};
-use crate::protocol::entry::{Directories, EndKind, Fact};
+use crate::protocol::entry::{Directories, EndKind, Fact, Saved};
 use crate::protocol::history::{Epoch, History};
 use crate::protocol::id::{Id, JobId};
 use crate::protocol::jobs::{Submission, Waiting};
 use crate::protocol::outcome::StopOutcome;
-use crate::protocol::point::{Kind, normalize};
+use crate::protocol::point::{Format, Kind, normalize};
 use crate::protocol::start::{JobIds, Start, Verdict};
 use crate::protocol::stop::{RecordReply, Search, Secured};
 use crate::prune::{self, Order, Pruned};
@@ -56,6 +56,11 @@ pub enum Request {
         /// What Flink's configuration says, where it was given.
         setup: Option<Box<Setup>>,
     },
+    /// A savepoint of the running job is taken.
+    Savepoint {
+        /// Its format.
+        format: Format,
+    },
     /// What is not needed any more is deleted.
     Prune {
         /// Only say what would go.
@@ -79,6 +84,8 @@ pub enum Answer {
     Plan(Plan),
     /// What was found out about that on which savepointd relies.
     Findings(Vec<Finding>),
+    /// The savepoint that was taken.
+    Saved(Box<Saved>),
     /// What a prune found and did.
     Pruned(Pruned),
     /// Done; the text says what.
@@ -162,7 +169,7 @@ pub const SITUATION: u32 = 1;
 
 /// What was saved of a plan, to be made again.
 #[derive(Debug, Deserialize)]
-struct Saved {
+struct Replayed {
     version: u32,
     situation: Situation,
 }
@@ -182,7 +189,7 @@ pub fn replay(text: &str) -> anyhow::Result<Plan> {
         version <= SITUATION,
         "the situation has form {version}, and this build reads forms up to {SITUATION}: use the savepointd that saved it, or a newer one"
     );
-    let Saved { version, situation } = serde_json::from_str(text).context(what)?;
+    let Replayed { version, situation } = serde_json::from_str(text).context(what)?;
     let Choice { decision, reason, candidates, .. } = choose(&situation);
     let path = if let Decision::Restore(point) = &decision { Some(point.path.clone()) } else { None };
     let jobs = if decision == Decision::Resubmit { situation.waiting() } else { Vec::new() };
@@ -219,6 +226,14 @@ pub async fn answer(
         }
         Request::Takeover => take_over(record).await,
         Request::Doctor { setup } => examine(record, storage, config, kubernetes, setup.as_deref(), None).await,
+        Request::Savepoint { .. } => {
+            let reason = format!(
+                "no agent answers on {}, and only the one beside the job takes savepoints (kubectl exec into its container, or \
+                 set control_socket). If it has just ended, savepointd history will show what it had begun",
+                config.control_socket.display()
+            );
+            return refused(reason, true);
+        }
         Request::Prune { dry_run, checkpoints, min_age_ms, keep } => {
             let mut terms = prune::terms(config, Duration::from_millis(min_age_ms));
             (terms.checkpoints, terms.keep) = (checkpoints, keep.unwrap_or(terms.keep));

@@ -21,11 +21,17 @@ pub fn id() -> Id {
     Id::from_bytes(bytes)
 }
 
-/// Between a half and one and a half of `pause`, so that many that wait do not all ask at once.
+/// A number by chance.
 #[must_use]
-pub fn jitter(pause: std::time::Duration) -> std::time::Duration {
+pub fn byte() -> u8 {
     let mut byte = [0; 1];
     let _ = getrandom::fill(&mut byte);
     let [byte] = byte;
-    pause / 2 + pause * u32::from(byte) / 255
+    byte
+}
+
+/// Between a half and one and a half of `pause`, so that many that wait do not all ask at once.
+#[must_use]
+pub fn jitter(pause: std::time::Duration) -> std::time::Duration {
+    pause / 2 + pause * u32::from(byte()) / 255
 }

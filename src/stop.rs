@@ -53,6 +53,8 @@ pub struct Hands {
     pub high_availability: Option<Places>,
     /// The number of the epoch's base: what is not above it is not this epoch's.
     pub above: Option<u64>,
+    /// The number of the newest point that the job has gone on from: a final savepoint has a higher one.
+    pub after: Option<u64>,
     /// Points that the record knows already.
     pub known: Vec<String>,
     /// What the savepoint is expected to take, to be kept beside what it took.
@@ -206,7 +208,7 @@ impl Hands {
             Effect::Post(attempt) => Event::Posted(self.flink.post_stop(attempt).await),
             Effect::Poll(attempt) => Event::Polled(self.flink.poll_stop(attempt.job_id, attempt.trigger_id).await),
             Effect::Search(above) => {
-                let above = self.above.max(*above);
+                let above = self.above.max(self.after).max(*above);
                 let found = storage::newest_savepoint(&self.storage, &self.target, above, &self.known, until);
                 Event::Searched(found.await)
             }
@@ -273,6 +275,7 @@ impl Hands {
             predicted_ms: took.and(self.predicted).and_then(millis),
             doubt: secured.doubt.clone(),
             salvaged: false,
+            drained: attempt.is_some_and(|attempt| attempt.drain),
         })
     }
 
@@ -323,6 +326,7 @@ pub fn end_facts(end: &End, epoch: u64, name: Option<&str>) -> Vec<Fact> {
             predicted_ms: None,
             doubt: Some("not looked at".to_owned()),
             salvaged: false,
+            drained: false,
         })
     });
     let ended = match name {

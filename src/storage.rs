@@ -25,7 +25,7 @@ use crate::flink::setup::Setup;
 use crate::protocol::point::normalize;
 use environment::Environment;
 pub use error::Error;
-pub use look::{look, newest_checkpoint, newest_savepoint};
+pub use look::{look, newest_checkpoint, newest_savepoint, savepoints_in};
 pub use options::Options;
 use place::Store;
 pub use place::{Created, Listed, Place};

@@ -9,6 +9,8 @@ mod inspect;
 mod install;
 mod plan;
 mod prune;
+mod savepoint;
+mod terminal;
 mod verify;
 
 use crate::cli::Verb;
@@ -77,6 +79,7 @@ pub async fn run(
                 other => Ok(said(other)),
             }
         }
+        Verb::Savepoint(cli) => savepoint::savepoint(&cli, &config()?).await,
         Verb::Drain => drain::drain(&client()?).await,
         Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) => Ok(Exit::Usage),
         Verb::Inspect { .. } | Verb::Verify { .. } => Ok(Exit::Usage),
@@ -115,7 +118,7 @@ fn said(answer: Answer) -> Exit {
             complain(&reason);
             if passes { Exit::Later } else { Exit::Refused }
         }
-        Answer::History(_) | Answer::Plan(_) | Answer::Findings(_) | Answer::Pruned(_) => {
+        Answer::History(_) | Answer::Plan(_) | Answer::Findings(_) | Answer::Pruned(_) | Answer::Saved(_) => {
             complain("the agent gave another answer than was asked for; is it of the same version?");
             Exit::System
         }

@@ -55,7 +55,7 @@ impl Agent {
             return Err(format!("the gate is closed; {}", self.gate.borrow()));
         };
         if session.is_over() {
-            return Err("the JobManager has ended".to_owned());
+            return Err(format!("the JobManager has ended; at the gate: {}", self.gate.borrow()));
         }
         let port = session.setup.telling_port();
         let mut hosts = vec!["127.0.0.1".to_owned()];

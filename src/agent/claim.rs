@@ -181,11 +181,12 @@ impl Agent {
         if !go.resumed {
             Self::tell_whoever_was_overtaken(&history, &go);
         }
-        let known = epoch.iter().flat_map(|epoch| &epoch.saved).map(|saved| saved.point.path.clone()).collect();
+        let points = || epoch.iter().flat_map(|epoch| &epoch.saved).map(|saved| &saved.point);
         let attempt = epoch.filter(|epoch| epoch.stopped.is_none()).and_then(|epoch| epoch.attempt.clone());
         let flink = Flink::new(&finish.flink_url).map_err(|error| report::chain(&error))?;
         let said = Said {
-            known,
+            known: points().map(|point| point.path.clone()).collect::<Vec<_>>().into(),
+            newest: points().filter_map(|point| point.checkpoint_id).max(),
             attempt: attempt.into(),
             jobs: epoch.into_iter().flat_map(|epoch| &epoch.jobs).map(|(id, past)| (*id, past.name.clone())).collect(),
             ended: epoch
@@ -231,8 +232,8 @@ impl Agent {
             former.abort_tasks();
             former.gone.send_replace(true);
         }
-        let (epoch, several) = (session.epoch(), session.several.get());
-        self.orders.send_replace(Orders { epoch, several, ..Orders::default() });
+        let (epoch, several, after) = (session.epoch(), session.several.get(), session.newest.get());
+        self.orders.send_replace(Orders { epoch, several, after, ..Orders::default() });
         self.metrics.epoch(session.epoch());
         self.guards.tell(session.epoch(), Turn::Claimed);
         if running {

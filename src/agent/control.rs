@@ -7,9 +7,11 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 
 use super::Agent;
+use super::savepoints::Refusal;
 use crate::doctor::Running;
 use crate::http::{self, Body, Handler};
 use crate::people;
+use crate::protocol::point::Kind;
 
 pub(super) fn handler(agent: &Rc<Agent>) -> Handler {
     let agent = Rc::clone(agent);
@@ -19,10 +21,17 @@ pub(super) fn handler(agent: &Rc<Agent>) -> Handler {
     })
 }
 
-async fn route(agent: &Agent, request: Request<Incoming>) -> Result<Response<Body>, Box<Response<Body>>> {
+async fn route(agent: &Rc<Agent>, request: Request<Incoming>) -> Result<Response<Body>, Box<Response<Body>>> {
     Ok(match (request.method().as_str(), request.uri().path()) {
         ("POST", "/v1/ask") => {
             let mut asked: people::Request = http::read(request).await?;
+            if let people::Request::Savepoint { format } = asked {
+                let answer = match agent.savepoint(Kind::Manual, format).await {
+                    Ok(saved) => people::Answer::Saved(Box::new(saved)),
+                    Err(Refusal { reason, passes }) => people::Answer::Refused { reason, passes },
+                };
+                return Ok(http::json(StatusCode::OK, &answer));
+            }
             let mut storage = agent.storage.clone();
             if let Some(session) = agent.session.borrow().as_ref() {
                 storage = storage.or_of(&session.setup);

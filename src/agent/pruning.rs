@@ -1,4 +1,5 @@
-//! Retention by itself: once in each epoch, when its job has completed a checkpoint, in the background. A stop ends it.
+//! Retention by itself, in the background: once in each epoch, when its job has completed a checkpoint, and after each periodic
+//! savepoint. A stop ends it.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ impl Agent {
         session.adopt(task.abort_handle());
     }
 
-    async fn prune_once(&self, session: &Session) {
+    pub(super) async fn prune_once(&self, session: &Session) {
         let Ok(cluster) = self.cluster().await else { return };
         let storage = self.storage.or_of(&session.setup);
         let hands = Hands::of(&self.config, cluster, &self.record, &storage);
@@ -45,7 +46,7 @@ impl Agent {
                 self.metrics.pruned(one.line.what);
                 tracing::info!(what, path, bytes, reason = one.line.reason, "pruned");
             } else if let Some(error) = &one.failed {
-                tracing::warn!(what, path, error, "can't be pruned; the next epoch tries again");
+                tracing::warn!(what, path, error, "can't be pruned; the next prune tries again");
             } else if one.line.verdict == Verdict::Report && one.line.what != What::Checkpoints {
                 tracing::warn!(what, path, bytes, reason = one.line.reason, "not pruned");
             }

@@ -18,14 +18,17 @@ use crate::protocol::grace::Cause;
 use crate::protocol::id::JobId;
 use crate::protocol::jobs::{Version, Waiting};
 use crate::protocol::start::Go;
+use crate::protocol::stop::InFlight;
 use crate::protocol::time::{Deadline, Moment};
 use crate::record::marker::Marker;
 
 /// What the record says of an epoch already.
 #[derive(Debug, Default)]
 pub(super) struct Said {
-    /// Its points.
-    pub(super) known: Vec<String>,
+    /// Its points: what is none of them may be what a stop came to.
+    pub(super) known: RefCell<Vec<String>>,
+    /// The highest number among them.
+    pub(super) newest: Option<u64>,
     /// A request for a savepoint that an earlier agent made, whose stop has not ended.
     pub(super) attempt: RefCell<Option<Attempt>>,
     /// Jobs among several that were seen with state, by name.
@@ -78,7 +81,9 @@ pub(super) struct Session {
     /// What a stop that begins now is expected to take; none until Flink has told anything.
     pub(super) prediction: RefCell<Option<Prediction>>,
     /// A savepoint that the agent has asked for and whose result it has not read: a stop goes on with it.
-    pub(super) in_flight: RefCell<Option<Attempt>>,
+    pub(super) in_flight: RefCell<Option<InFlight>>,
+    /// The number of the newest point that the job has gone on from: a final savepoint has a higher one.
+    pub(super) newest: Cell<Option<u64>>,
     /// What that rests on.
     pub(super) evidence: RefCell<Evidence>,
     /// What was last said of the grace period: how it fits, and what would be enough.
@@ -114,6 +119,7 @@ impl Session {
             ended: RefCell::new(said.ended.clone()),
             waiting: RefCell::new(go.jobs.clone()),
             version: Cell::new(None),
+            newest: Cell::new(said.newest),
             said,
             void: Cell::new(false),
             restore_failed: Cell::new(false),
@@ -151,6 +157,15 @@ impl Session {
             self.retains.set(asked.ok().and_then(Result::ok).map(|retains| retains.unwrap_or(true)));
         }
         self.retains.get().unwrap_or(false)
+    }
+
+    /// A savepoint was taken and the job went on: no stop came to it.
+    pub(super) fn went_on_from(&self, path: &str, checkpoint_id: Option<u64>) {
+        let mut known = self.said.known.borrow_mut();
+        if !known.iter().any(|one| one == path) {
+            known.push(path.to_owned());
+        }
+        self.newest.set(self.newest.get().max(checkpoint_id));
     }
 
     /// What the prediction rests on, in words.

@@ -9,22 +9,12 @@ use super::session::Session;
 use crate::api::{Drained, Exited, Orders, ReleaseOrder};
 use crate::protocol::entry::{Attempt, Entry, Fact};
 use crate::protocol::id::TriggerId;
-use crate::protocol::point::{Format, Kind};
-use crate::protocol::stop::{InFlight, Job, JobsReply, Plan, RecordReply, Release, Stop};
+use crate::protocol::stop::{Job, JobsReply, Plan, RecordReply, Release, Stop};
 use crate::protocol::time::{Deadline, Moment};
 use crate::{random, record, stop};
 
 /// How soon the record is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
-
-/// People take canonical savepoints unless they say otherwise, the clock native ones.
-fn in_flight(attempt: Attempt) -> InFlight {
-    let kind = match attempt.format {
-        Format::Native => Kind::Periodic,
-        Format::Canonical => Kind::Manual,
-    };
-    InFlight { attempt, kind }
-}
 
 impl Agent {
     /// Begins a stop, or joins the one that is under way. It goes on when whoever asked hangs up.
@@ -69,7 +59,8 @@ impl Agent {
             job_id: session.job_id.get(),
             target: session.finish.target.clone(),
             format: session.finish.format,
-            drain: session.finish.drain,
+            // Another pod goes on with the job.
+            drain: session.finish.drain && !session.handing_over.get(),
             began,
             deadline,
             // Once: the same request asked for again later gets the same answer from Flink.
@@ -78,7 +69,7 @@ impl Agent {
             ran: session.ran.get(),
             checkpoints_survive: false,
             prediction: session.prediction.borrow().clone(),
-            in_flight: session.in_flight.take().map(in_flight),
+            in_flight: session.in_flight.borrow().clone(),
             cleans_up: session.finish.high_availability.is_some(),
             several: false,
         };
@@ -190,7 +181,8 @@ impl Agent {
             checkpoints: session.finish.checkpoints.clone(),
             high_availability: session.finish.high_availability.clone(),
             above: session.finish.above,
-            known: session.said.known.clone(),
+            after: session.newest.get(),
+            known: session.said.known.borrow().clone(),
             predicted: session.prediction.borrow().as_ref().map(|prediction| prediction.savepoint.likely),
             gone: session.gone.subscribe(),
             deadline: session.deadline.subscribe(),
@@ -225,6 +217,8 @@ impl Agent {
         let task = tokio::task::spawn_local(async move { agent.watch(&watched).await });
         session.adopt(task.abort_handle());
         self.prune_later(session);
+        self.adopt_savepoints(session);
+        self.save_periodically(session);
         self.estimate_now_and_then(session);
     }
 

@@ -23,6 +23,7 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("flink.recovery", Some("fast")),
     ("savepoint.directory", None),
     ("savepoint.format", Some("native")),
+    ("savepoint.interval", Some("off")),
     ("savepoint.drain", Some("false")),
     ("checkpoint.directory", None),
     ("session.parallel", Some("32")),

@@ -52,7 +52,7 @@ fn defaults_are_the_documented_ones() {
         socket: "/savepointd/run.sock".into(),
         control_socket: "/run/savepointd/control.sock".into(),
         flink: Flink { url: "http://127.0.0.1:8081".to_owned(), url_is_set: false, job_id: JobIdPolicy::Derived },
-        savepoint: Savepoint { directory: None, format: SavepointFormat::Native, drain: false },
+        savepoint: Savepoint { directory: None, format: SavepointFormat::Native, interval: None, drain: false },
         checkpoint: Checkpoint { directory: None },
         session: SessionCluster { parallel: 32 },
         stop: Stop { grace: Duration::from_secs(30), reserve: Duration::from_secs(3) },

@@ -294,6 +294,7 @@ fn go_on(situation: &Situation, points: &Points, number: u64, epoch: &Epoch) -> 
         };
         match points.trouble(situation, &point.path) {
             None => match points::failed(situation, &point.path) {
+                None if is_drained(epoch, point) => return drained(number, point),
                 None => return chosen(situation, point, number, passed_over),
                 Some(why) if situation.policy.if_failed.previous => {
                     let why = format!("{}: {why}", point.path);
@@ -318,6 +319,24 @@ fn go_on(situation: &Situation, points: &Points, number: u64, epoch: &Epoch) -> 
         }
     }
     nothing_left(number, passed_over)
+}
+
+/// Whether the newest epoch's job came to its end with this point, by `savepoint.drain`. An epoch that went on from it was begun by a
+/// person.
+fn is_drained(newest: &Epoch, point: &PointRef) -> bool {
+    newest.saved.iter().any(|saved| saved.drained && same(&saved.point.path, &point.path))
+}
+
+fn drained(epoch: u64, point: &PointRef) -> Choice {
+    let path = &point.path;
+    plain(
+        Decision::Hold,
+        &format!(
+            "the job was drained when it was stopped in epoch {epoch} (savepoint.drain): as if its input had ended, its windows have \
+             fired, and going on could give wrong results. To go on from there all the same: savepointd pin {path}; to begin \
+             anew: savepointd fresh"
+        ),
+    )
 }
 
 /// Why the newest point is not used, and which key of the configuration allows an older one.

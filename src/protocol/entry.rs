@@ -277,6 +277,9 @@ pub struct Saved {
     /// Whether it was found in storage by a later start, because nobody had recorded it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub salvaged: bool,
+    /// Whether the job was told before that its input had ended: its windows have fired, and it is not gone on with by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drained: bool,
 }
 
 /// The job's own end.

@@ -1,7 +1,7 @@
 //! Flink's own high availability, as far as storage tells of it.
 //!
 //! A JobManager under high availability takes its jobs up again by itself: a job that it still knows runs on from its newest
-//! completed checkpoint, and a restore path that is given counts for nothing. What it knows stands in ZooKeeper or in ConfigMaps
+//! completed checkpoint, and a restore path that is given counts for nothing. What it knows stands in `ZooKeeper` or in `ConfigMap`s
 //! as pointers to files in `high-availability.storageDir`; the files are what is looked at here. Without a pointer a file is
 //! nothing to Flink, and a pointer without its file keeps Flink from starting, so that neither can lead to a wrong restore:
 //! files that are taken for more than they are only make a start more careful (measured on Flink 1.20.5).

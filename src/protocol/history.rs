@@ -201,6 +201,7 @@ impl History {
                         predicted_ms: None,
                         doubt: Some("not looked at".to_owned()),
                         salvaged: false,
+                        drained: false,
                     });
                 }
             }
@@ -383,6 +384,7 @@ mod tests {
             predicted_ms: None,
             doubt: None,
             salvaged: false,
+            drained: false,
         });
         let saved = entry(1, 1, saved);
         let bytes = |entries: &[Entry]| {

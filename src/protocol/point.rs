@@ -129,7 +129,12 @@ pub fn normalize(path: &str) -> String {
 /// written with, as only that file system may be there; what is compared must not.
 #[must_use]
 pub fn same(left: &str, right: &str) -> bool {
-    left == right || identity(left) == identity(right)
+    // Most differ in their names already: that is soon told.
+    left == right || (name(left) == name(right) && identity(left) == identity(right))
+}
+
+fn name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
 fn identity(path: &str) -> (&str, String) {

@@ -30,6 +30,7 @@ pub fn salvage(history: &History, found: &[Found], secured: &Secured, now: Times
         predicted_ms: None,
         doubt: None,
         salvaged: true,
+        drained: attempt.is_some_and(|attempt| attempt.drain),
     };
     Some((number, saved))
 }

@@ -115,7 +115,7 @@ pub struct Stop {
     surveys: u8,
     survey: Survey,
     /// Somebody else's stop-with-savepoint is under way, as far as is known.
-    others_stop: bool,
+    theirs: bool,
     courtesy_until: Option<Moment>,
     insurance: Insurance,
     /// What was in flight when the stop began, and became complete.
@@ -150,7 +150,7 @@ impl Stop {
             asked,
             surveys: if attempts == 0 { SURVEYS } else { 0 },
             survey: Survey::default(),
-            others_stop: false,
+            theirs: false,
             courtesy_until: None,
             insurance: Insurance::None,
             joined: None,
@@ -236,7 +236,7 @@ impl Stop {
         }
         let reason = if self.gone { "the JobManager's process has ended" } else { "the deadline's reserve has begun" };
         match &self.state {
-            State::Look | State::Survey(_) if self.others_stop => {
+            State::Look | State::Survey(_) if self.theirs => {
                 self.find_checkpoint(
                     now,
                     &format!("{reason}, and somebody else's stop-with-savepoint was not at its end"),

@@ -1,15 +1,15 @@
 //! What a bounded record keeps: pure, from the entries alone.
 //!
 //! What goes is known elsewhere: points lie in storage, and the marker has every claim, base and end. Never dropped: the
-//! record's first entry, the newest epochs, the epochs and points that these restored from, what a person asked for and
-//! has not got yet.
+//! record's first entry, the newest epochs and their newest points, the epochs and points that these restored from, what a person
+//! asked for and has not got yet.
 
 use std::collections::BTreeSet;
 
 use crate::protocol::entry::{Entry, Fact};
 use crate::protocol::history::History;
 use crate::protocol::jobs;
-use crate::protocol::point::{PointRef, same};
+use crate::protocol::point::{Kind, PointRef, same};
 
 /// A record larger than this is compacted: half of the mebibyte that a ConfigMap may hold.
 pub(super) const FULL: usize = 512 * 1024;
@@ -17,6 +17,11 @@ pub(super) const FULL: usize = 512 * 1024;
 const AIM: usize = FULL / 2;
 /// So many of the newest epochs are kept whole, where there is room.
 const EPOCHS: usize = 10;
+/// So many of the newest points of each of them: one with periodic savepoints may have thousands.
+const POINTS: usize = 50;
+/// So many of the newest prunes: those before have come to their end long ago, as each one goes on with what the former left. What a
+/// prune leaves half-deleted has no `_metadata`, and is no restore point either way.
+const PRUNES: usize = 50;
 
 /// Which entries to keep; `sizes` are those of the entries, in bytes.
 pub(super) fn compact(entries: &[Entry], sizes: &[usize]) -> Vec<bool> {
@@ -31,10 +36,16 @@ pub(super) fn compact(entries: &[Entry], sizes: &[usize]) -> Vec<bool> {
             break;
         }
     }
-    // Points of older epochs as far back as there is room: they are the history that people look at.
-    let is_point = |entry: &Entry| matches!(&entry.fact, Fact::Saved(saved) if !history.is_pruned(&saved.point.path));
-    let points = entries.iter().enumerate().rev().filter(|(_, entry)| is_point(entry));
-    for (index, _) in points {
+    // Other points as far back as there is room: they are the history that people look at, and retention keeps what a person took
+    // only as long as it is known.
+    let saved = |entry: &Entry| match &entry.fact {
+        Fact::Saved(saved) if !history.is_pruned(&saved.point.path) => Some(saved.kind),
+        _ => None,
+    };
+    let points = || entries.iter().enumerate().rev().filter_map(|(index, entry)| Some((index, saved(entry)?)));
+    let by_people = points().filter(|(_, kind)| *kind == Kind::Manual);
+    let others = points().filter(|(_, kind)| *kind != Kind::Manual);
+    for (index, _) in by_people.chain(others) {
         let (Some(keep), Some(more)) = (keep.get_mut(index), sizes.get(index)) else { continue };
         if !*keep && size + more <= AIM {
             *keep = true;
@@ -63,12 +74,23 @@ fn what_must_stay(entries: &[Entry], history: &History, epochs: usize) -> Vec<bo
     let failed: BTreeSet<u64> = history.restore_failures().map(|(epoch, _)| epoch).collect();
     // As recent as the oldest of them: after so many epochs nothing is left of what was given up before.
     let begin = entries.iter().position(|entry| newest.contains(&entry.epoch)).unwrap_or(0);
+    let prunes = entries.iter().enumerate().rev().filter_map(|(index, entry)| match &entry.fact {
+        Fact::Pruned { path } => Some((index, path.clone())),
+        _ => None,
+    });
+    let prunes: Vec<(usize, String)> = prunes.take(PRUNES).filter(|(index, _)| *index >= begin).collect();
+    let first_prune = prunes.last().map_or(usize::MAX, |(index, _)| *index);
+    // What was saved goes with its prune: without that it would be missed.
+    let recent = History { pruned: prunes.into_iter().map(|(_, path)| path).collect(), ..History::default() };
+    let points: BTreeSet<usize> = newest.iter().flat_map(|epoch| newest_points(entries, history, *epoch)).collect();
     let must_stay = |index: usize, entry: &Entry| match &entry.fact {
         Fact::Created { .. } => true,
-        Fact::Pruned { .. } => index >= begin,
-        Fact::Saved(saved) if history.is_pruned(&saved.point.path) => index >= begin,
+        Fact::Pruned { .. } => index >= first_prune,
+        Fact::Saved(saved) if history.is_pruned(&saved.point.path) => {
+            index >= begin && recent.is_pruned(&saved.point.path)
+        }
         Fact::Saved(saved) => {
-            newest.contains(&entry.epoch) || based.contains(saved.point.path.as_str()) || waits(&saved.point.path)
+            points.contains(&index) || based.contains(saved.point.path.as_str()) || waits(&saved.point.path)
         }
         Fact::Pinned { .. } | Fact::FreshAllowed | Fact::Unpinned => {
             history.request.as_ref().is_some_and(|request| request.id == entry.write_id)
@@ -77,6 +99,15 @@ fn what_must_stay(entries: &[Entry], history: &History, epochs: usize) -> Vec<bo
         _ => newest.contains(&entry.epoch),
     };
     entries.iter().enumerate().map(|(index, entry)| must_stay(index, entry)).collect()
+}
+
+/// Where the newest points of an epoch stand that were not pruned.
+fn newest_points(entries: &[Entry], history: &History, epoch: u64) -> Vec<usize> {
+    let is_point = |entry: &Entry| {
+        entry.epoch == epoch && matches!(&entry.fact, Fact::Saved(saved) if !history.is_pruned(&saved.point.path))
+    };
+    let newest = entries.iter().enumerate().rev().filter(|(_, entry)| is_point(entry));
+    newest.take(POINTS).map(|(index, _)| index).collect()
 }
 
 #[cfg(test)]
@@ -126,6 +157,7 @@ mod tests {
                 predicted_ms: None,
                 doubt: None,
                 salvaged: false,
+                drained: false,
             }),
         )
     }
@@ -178,6 +210,41 @@ mod tests {
         let keep = compact(&entries, &sizes);
         let left: usize = sizes.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(size, _)| *size).sum();
         assert!(left <= AIM && keep[19], "{left}");
+    }
+
+    #[test]
+    fn thousands_of_periodic_savepoints_in_one_epoch_leave_the_newest_and_those_that_people_took() {
+        let taken = |n: u64, kind| {
+            let mut entry = saved(1);
+            let Fact::Saved(saved) = &mut entry.fact else { panic!() };
+            saved.kind = kind;
+            saved.point = PointRef { path: format!("s3://a/{n}"), checkpoint_id: Some(n), epoch: Some(1) };
+            entry
+        };
+        for pruned in [true, false] {
+            let mut entries =
+                vec![entry(1, Fact::Created { cluster: "orders".to_owned(), record_id: crate::random::id() })];
+            entries.extend([based(1, None), taken(1, Kind::Manual)]);
+            for n in 2..=2_000 {
+                entries.push(taken(n, Kind::Periodic));
+                if pruned && n > 10 {
+                    entries.push(entry(1, Fact::Pruned { path: format!("s3://a/{}", n - 8) }));
+                }
+            }
+            let sizes: Vec<usize> = entries.iter().map(|one| serde_json::to_string(one).unwrap().len() + 1).collect();
+            let keep = compact(&entries, &sizes);
+            let left: usize = sizes.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(size, _)| *size).sum();
+            assert!(left <= AIM, "{left}");
+            let kept: Vec<&Entry> = entries.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(one, _)| one).collect();
+            let (before, after) = (History::read(&entries), History::read(kept));
+            let numbers = |history: &History| -> Vec<u64> {
+                history.saved().filter_map(|(_, saved)| saved.point.checkpoint_id).collect()
+            };
+            let (before, after) = (numbers(&before), numbers(&after));
+            assert!(after.iter().all(|n| before.contains(n)), "what was given up has come back");
+            assert!(after.contains(&1) && after.contains(&2_000));
+            assert!(before.iter().rev().take(8).all(|n| after.contains(n)));
+        }
     }
 
     #[test]

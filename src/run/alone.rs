@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::watch;
 
-use crate::api::{Finish, ReleaseOrder};
+use crate::api::{Finish, Orders, ReleaseOrder};
 use crate::clock::Clock;
 use crate::flink::Flink;
 use crate::protocol::entry::Attempt;
@@ -15,15 +15,41 @@ use crate::stop::Several;
 use crate::storage::Storage;
 use crate::{report, stop};
 
+/// What the agent told, as far as it matters for going on with its stop.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Told {
+    /// The request for a savepoint that the agent has made or is about to make.
+    attempt: Option<Attempt>,
+    /// Whether a checkpoint survives an ordinary end of the JobManager.
+    checkpoints_survive: Option<bool>,
+    /// Whether the cluster runs several jobs.
+    several: bool,
+    /// The number of the newest point that the job has gone on from.
+    after: Option<u64>,
+}
+
+impl Told {
+    pub(super) fn hear(&mut self, orders: &Orders) {
+        self.attempt = orders.attempt.clone().or_else(|| self.attempt.take());
+        self.checkpoints_survive = orders.checkpoints_survive.or(self.checkpoints_survive);
+        self.several |= orders.several;
+        self.after = self.after.max(orders.after);
+    }
+
+    /// Whether SIGTERM leaves checkpoints in place. Where nobody told, SIGKILL does either way.
+    pub(super) fn may_end_gently(&self) -> bool {
+        self.checkpoints_survive == Some(true)
+    }
+}
+
 pub(super) async fn finish(
     finish: Finish,
-    resume: Option<Attempt>,
-    survive: Option<bool>,
-    several: bool,
+    told: Told,
     (began, deadline): (Moment, watch::Receiver<Deadline>),
     clock: Clock,
     gone: watch::Receiver<bool>,
 ) -> ReleaseOrder {
+    let Told { attempt: resume, checkpoints_survive: survive, several, after } = told;
     let flink = match Flink::new(&finish.flink_url) {
         Ok(flink) => flink,
         Err(error) => {
@@ -75,6 +101,7 @@ pub(super) async fn finish(
         checkpoints: finish.checkpoints,
         high_availability: finish.high_availability,
         above: finish.above,
+        after,
         known: Vec::new(),
         predicted: None,
         gone,

@@ -220,6 +220,7 @@ impl Several {
             above: None,
             known: hands.known.clone(),
             predicted: None,
+            after: None,
             gone: hands.gone.clone(),
             deadline: hands.deadline.clone(),
         }

@@ -110,6 +110,14 @@ async fn stalls(progress: &RefCell<Report>) {
     }
 }
 
+/// Every savepoint in one epoch's folder, whole or not.
+///
+/// # Errors
+/// If it can't be read.
+pub async fn savepoints_in(storage: &Storage, folder: &str) -> Result<Vec<Found>, Error> {
+    savepoints(&storage.place(folder)?, None).await
+}
+
 /// The newest complete savepoint in one epoch's folder whose number is above `above`, passing over `known` ones.
 pub async fn newest_savepoint(
     storage: &Storage,
@@ -118,8 +126,7 @@ pub async fn newest_savepoint(
     known: &[String],
     until: Instant,
 ) -> Search {
-    let seen = async { savepoints(&storage.place(folder)?, None).await };
-    newest(storage, seen.await, above, known, until).await
+    newest(storage, savepoints_in(storage, folder).await, above, known, until).await
 }
 
 /// The newest complete checkpoint of a job whose number is above `above`.

@@ -11,9 +11,12 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use crate::protocol::estimate::advice::Advice;
 use crate::protocol::failure::FailureClass;
 use crate::protocol::outcome::StopOutcome;
+use crate::protocol::point::Kind;
 use crate::protocol::retention::What;
 use crate::protocol::stop::Release;
 
+const TAKEN: &str = "taken";
+const FAILED: &str = "failed";
 const DECISIONS: [&str; 6] = ["restore", "fresh", "resubmit", "hold", "refuse", "later"];
 
 /// The process's metrics.
@@ -57,6 +60,17 @@ impl Metrics {
         }
         describe_gauge!("savepointd_leftover_checkpoint_bytes", "Checkpoints of earlier epochs that nobody deletes");
         gauge!("savepointd_leftover_checkpoint_bytes").set(0.0);
+        describe_counter!("savepointd_savepoints_total", "Savepoints of a job that goes on, by kind and outcome");
+        for kind in [Kind::Manual, Kind::Periodic] {
+            for outcome in [TAKEN, FAILED] {
+                counter!("savepointd_savepoints_total", "kind" => kind.as_str(), "outcome" => outcome).absolute(0);
+            }
+        }
+        describe_gauge!(
+            "savepointd_last_savepoint_timestamp_seconds",
+            "When the newest recorded savepoint was complete"
+        );
+        gauge!("savepointd_last_savepoint_timestamp_seconds").set(0.0);
         describe_counter!("savepointd_stops_total", "Stops, by outcome");
         describe_gauge!("savepointd_last_stop_outcome", "1 for the outcome of the newest recorded stop");
         describe_gauge!("savepointd_last_stop_timestamp_seconds", "When the newest recorded stop ended, in Unix time");
@@ -141,6 +155,21 @@ impl Metrics {
     /// Flink could not restore the point.
     pub fn restore_failed(&self, class: FailureClass) {
         counter!("savepointd_restore_failures_total", "class" => class.as_str()).increment(1);
+    }
+
+    /// A savepoint of a job that goes on was complete at that time, or failed.
+    pub fn saved(&self, kind: Kind, completed_at: Option<jiff::Timestamp>) {
+        let outcome = if completed_at.is_some() { TAKEN } else { FAILED };
+        counter!("savepointd_savepoints_total", "kind" => kind.as_str(), "outcome" => outcome).increment(1);
+        if let Some(at) = completed_at {
+            self.last_savepoint(at);
+        }
+    }
+
+    /// When the newest recorded savepoint was complete.
+    #[expect(clippy::cast_precision_loss, reason = "Unix time fits")]
+    pub fn last_savepoint(&self, at: jiff::Timestamp) {
+        gauge!("savepointd_last_savepoint_timestamp_seconds").set(at.as_second() as f64);
     }
 
     /// A stop ended.

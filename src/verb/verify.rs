@@ -1,11 +1,10 @@
 //! `verify`: proves a point whole.
 
 use std::cell::RefCell;
-use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
 
 use serde_json::json;
 
+use super::terminal;
 use crate::cli::Output;
 use crate::exit::Exit;
 use crate::protocol::point::normalize;
@@ -13,9 +12,6 @@ use crate::report;
 use crate::storage::verify::{Report, Verdict, verify as prove};
 use crate::storage::{Options, Storage};
 
-/// What is over so soon needs no bar.
-const AFTER: Duration = Duration::from_secs(1);
-const REDRAWN: Duration = Duration::from_millis(100);
 const WIDTH: usize = 40;
 
 /// Verifies the point at `path` and says what came of it.
@@ -29,9 +25,9 @@ pub async fn verify(options: Options, path: &str, output: Output) -> anyhow::Res
         Ok(point) => {
             tokio::select! {
                 () = prove(&storage, &point, &progress) => {}
-                () = draw(&progress) => {}
+                () = terminal::redraw(|| bar(&progress.borrow())) => {}
             }
-            erase();
+            terminal::erase();
         }
         Err(error) => progress.borrow_mut().verdict = Some(Verdict::Doubtful(report::chain(&error))),
     }
@@ -78,27 +74,6 @@ fn print(report: &Report, word: &str, path: &str, reason: Option<&str>) {
     }
     if let Some(reason) = reason.filter(|_| report.damages.is_empty()) {
         println!("  {reason}");
-    }
-}
-
-/// Draws how far it is, for whoever watches; never ends.
-async fn draw(progress: &RefCell<Report>) {
-    if !std::io::stderr().is_terminal() {
-        return std::future::pending().await;
-    }
-    tokio::time::sleep(AFTER).await;
-    loop {
-        let line = bar(&progress.borrow());
-        let mut terminal = std::io::stderr();
-        // A bar that can't be drawn is no reason to stop.
-        let _ = write!(terminal, "\r\x1b[K{line}").and_then(|()| terminal.flush());
-        tokio::time::sleep(REDRAWN).await;
-    }
-}
-
-fn erase() {
-    if std::io::stderr().is_terminal() {
-        let _ = write!(std::io::stderr(), "\r\x1b[K");
     }
 }
 

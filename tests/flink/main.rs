@@ -19,6 +19,7 @@ mod guards;
 mod ha;
 mod people;
 mod s3;
+mod savepoints;
 mod slow;
 mod trouble;
 

@@ -1,4 +1,4 @@
-//! What people do: stop, cancel, pin, begin anew, give a path; and a job that ends by itself.
+//! What people do: stop, cancel, pin, begin anew, give a path; and a job that ends by itself, at its end or for good.
 
 use nix::sys::signal::{Signal, kill};
 
@@ -7,12 +7,12 @@ use super::support::flink::{Cluster, START, STOP};
 use super::support::{eventually, http};
 
 on_each_flink!(
-    on 1.20: what_a_person_does_in_flink_is_recorded_and_respected, a_bounded_job_finishes_and_is_not_run_again;
+    on 1.20: each_end_of_a_job_has_its_next_start, a_bounded_job_finishes_and_is_not_run_again;
     on 2.3: an_explicit_path_counts_when_it_is_new_and_a_pin_until_a_point_after_it,
 );
 
-fn what_a_person_does_in_flink_is_recorded_and_respected(version: &str) {
-    let mut cluster = Cluster::new(version);
+fn each_end_of_a_job_has_its_next_start(version: &str) {
+    let mut cluster = Cluster::with(version, &[("restart-strategy.type", "none")]);
     cluster.start_task_manager();
 
     // Stopped with a savepoint somewhere else: that is what the next start continues from.
@@ -49,8 +49,21 @@ fn what_a_person_does_in_flink_is_recorded_and_respected(version: &str) {
 
     // Until a person says from where.
     cluster.tell(&["pin", &expected]);
-    let (process, restored) = cluster.run_confirmed();
+    let (mut process, restored) = cluster.run_confirmed();
     assert_eq!(restored, Some(expected));
+
+    // Failed for good: from the newest point, as it may have been the world's fault.
+    cluster.checkpoints(1);
+    let job_id = cluster.job_id();
+    cluster.control("throw", "");
+    assert_eq!(process.exit_code(STOP), 1, "{}", process.text());
+    let failed = process.find("the job came to its own end").unwrap();
+    assert!(failed["how"] == "failed" && failed["reason"].as_str().unwrap().contains("throw"), "{failed}");
+    assert_eq!(cluster.ask("history")[0]["ended"], "failed");
+    let newest = cluster.ask("plan")["path"].as_str().unwrap().to_owned();
+    assert!(newest.contains(&format!("/{job_id}/chk-")), "{newest}");
+    let (process, restored) = cluster.run_confirmed();
+    assert_eq!(restored, Some(newest));
 
     // Being stopped when SIGTERM comes: a second stop would destroy the first.
     cluster.control("slowsnap", "4000");

@@ -20,7 +20,7 @@ use super::metadata::{File, metadata};
 pub use statistics::Others;
 pub use wire::{Call, Fault, Request};
 
-/// How the next stop-with-savepoint goes.
+/// How the next savepoint goes, with which the job stops or goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stopping {
     /// Well, after this time.
@@ -64,6 +64,7 @@ struct State {
     job: Option<Job>,
     faults: Vec<(Call, Fault, usize)>,
     stops: VecDeque<Stopping>,
+    savepoints: VecDeque<Stopping>,
     restores: Option<Option<String>>,
     failing: Option<(String, Failing, &'static str)>,
     log: Vec<Request>,
@@ -130,6 +131,11 @@ impl FakeFlink {
     /// How the next stops go, one after the other; then, and without, well and at once.
     pub fn stops(&self, stops: &[Stopping]) {
         self.shared.state().stops = stops.iter().cloned().collect();
+    }
+
+    /// How the next savepoints of the running job go, one after the other; then, and without, well and at once.
+    pub fn savepoints(&self, savepoints: &[Stopping]) {
+        self.shared.state().savepoints = savepoints.iter().cloned().collect();
     }
 
     /// What the next starts say that they restored, whatever they were told.
@@ -286,15 +292,20 @@ impl Job {
         number
     }
 
-    /// A job that a savepoint has stopped is finished, and its checkpoints are gone (measured on Flink 1.20.5).
-    fn finish_with_savepoint(&mut self, target: &Path, checkpoints: &Path) -> String {
+    fn savepoint(&mut self, target: &Path, kind: &'static str) -> String {
         let number = self.take_number();
         let directory = target.join(format!("savepoint-{}-{number:012x}", &self.id[..6]));
         write_point(&directory, number);
+        self.savepoint = Some((number, url(&directory), kind));
+        url(&directory)
+    }
+
+    /// A job that a savepoint has stopped is finished, and its checkpoints are gone (measured on Flink 1.20.5).
+    fn finish_with_savepoint(&mut self, target: &Path, checkpoints: &Path) -> String {
+        let savepoint = self.savepoint(target, "SYNC_SAVEPOINT");
         let _ = fs::remove_dir_all(checkpoints.join(&self.id));
         (self.state, self.running) = ("FINISHED", 0);
-        self.savepoint = Some((number, url(&directory), "SYNC_SAVEPOINT"));
-        url(&directory)
+        savepoint
     }
 }
 
@@ -363,7 +374,6 @@ impl Shared {
         let mut state = self.lively();
         let (running, deletes) = (state.tasks_running, state.deletes_on_cancellation);
         let (measured, task_managers) = (state.measured.clone(), state.task_managers);
-        let stopping = if request.call == Call::Stop { state.stops.front().cloned() } else { None };
         let job = state.job.as_mut()?;
         let running = running.unwrap_or(job.running).min(job.running);
         let segments: Vec<&str> = request.path.split(['/', '?']).collect();
@@ -372,18 +382,23 @@ impl Shared {
                 let tasks = json!({ "total": TASKS, "running": running, "finished": TASKS - job.running });
                 (200, json!({ "jobs": [{ "jid": job.id, "name": "fake", "state": job.state, "tasks": tasks }] }))
             }
-            (Call::Stop, _) => {
+            (Call::Stop | Call::Savepoint, _) => {
                 let id = trigger_id(&request.body);
                 if !job.operations.contains_key(&id) {
-                    // A second request destroys the first.
-                    job.others = None;
-                    for operation in job.operations.values_mut().filter(|one| one["status"]["id"] == "IN_PROGRESS") {
+                    let stops = request.call == Call::Stop;
+                    if stops {
+                        job.others = None;
+                    }
+                    // A stop destroys what is in flight; savepoints wait for each other.
+                    let in_flight = |one: &&mut Value| stops && one["status"]["id"] == "IN_PROGRESS";
+                    for operation in job.operations.values_mut().filter(in_flight) {
                         *operation = failure("Checkpoint Coordinator is suspending.");
                     }
                     job.operations.insert(id.clone(), json!({ "status": { "id": "IN_PROGRESS" }, "operation": null }));
-                    state.stops.pop_front();
+                    let planned = if stops { &mut state.stops } else { &mut state.savepoints };
+                    let how = planned.pop_front().unwrap_or(Stopping::After(Duration::ZERO));
                     drop(state);
-                    self.carry_out(id.clone(), &request.body, stopping.unwrap_or(Stopping::After(Duration::ZERO)));
+                    self.carry_out(id.clone(), &request.body, stops, how);
                 }
                 (202, json!({ "request-id": id }))
             }
@@ -423,12 +438,17 @@ impl Shared {
         })
     }
 
-    fn carry_out(self: &Arc<Self>, id: String, body: &str, stopping: Stopping) {
+    fn carry_out(self: &Arc<Self>, id: String, body: &str, stops: bool, how: Stopping) {
         let body: Value = serde_json::from_str(body).unwrap();
-        let target = PathBuf::from(body["targetDirectory"].as_str().unwrap().trim_start_matches("file://"));
+        let target = PathBuf::from(
+            body[if stops { "targetDirectory" } else { "target-directory" }]
+                .as_str()
+                .unwrap()
+                .trim_start_matches("file://"),
+        );
         let (shared, adopted) = (Arc::clone(self), self.state().adopted);
         let work = move || {
-            if let Stopping::After(delay) = &stopping {
+            if let Stopping::After(delay) = &how {
                 std::thread::sleep(*delay);
             }
             // A JobManager that is gone finishes nothing.
@@ -440,10 +460,14 @@ impl Shared {
             if job.operations.get(&id).is_none_or(|operation| operation["status"]["id"] != "IN_PROGRESS") {
                 return;
             }
-            let result = match stopping {
+            let result = match how {
                 Stopping::Fails(trace) => failure(trace),
                 Stopping::After(_) => {
-                    let location = job.finish_with_savepoint(&target, &shared.checkpoints);
+                    let location = if stops {
+                        job.finish_with_savepoint(&target, &shared.checkpoints)
+                    } else {
+                        job.savepoint(&target, "SAVEPOINT")
+                    };
                     let location = location.replacen("file:///", "file:/", 1);
                     json!({ "status": { "id": "COMPLETED" }, "operation": { "location": location } })
                 }

@@ -32,6 +32,7 @@ mod processes;
 mod refusals;
 mod retention;
 mod salvage;
+mod savepoints;
 mod sessions;
 mod signals;
 mod starts;

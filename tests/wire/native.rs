@@ -4,8 +4,9 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 
+use crate::support::http;
 use crate::support::process::Process;
-use crate::world::{LONG, World, entrypoint};
+use crate::world::{LONG, World, each, entrypoint};
 
 const COMMAND: &str = "kubernetes-jobmanager.sh kubernetes-application -Dk='a b'";
 
@@ -31,6 +32,44 @@ fn a_pod_that_flink_has_created_restores_by_properties_in_its_command() {
     run.signal(Signal::SIGTERM);
     assert_eq!(run.exit_code(LONG), 143, "{}", run.text());
     assert_eq!(agent.logged("stopped", LONG)["outcome"], "savepoint", "{}", agent.text());
+}
+
+/// A container of a pod that Flink has created, with an agent beside it.
+fn container(world: &World) -> Process {
+    let mut command = world.command(&[]);
+    command
+        .args(["bash", "-c", COMMAND])
+        .env("SAVEPOINTD_ENTRYPOINT", entrypoint())
+        .env("KUBERNETES_SERVICE_HOST", "x");
+    Process::start(&mut command)
+}
+
+#[test]
+fn each_end_of_a_job_has_its_exit_code_and_a_container_that_is_started_again_does_what_is_right() {
+    each(&[("FINISHED", 0, "finished"), ("CANCELED", 0, "cancelled"), ("FAILED", 1, "")], |(state, code, held)| {
+        let world = World::new();
+        let agent = Process::start(world.command(&[]).arg("agent"));
+        let address = agent.logged("agent is up", LONG)["admin"].as_str().unwrap().to_owned();
+        let mut run = container(&world);
+        agent.logged("the restore is confirmed", LONG);
+        let checkpoint = world.flink.checkpoint();
+        world.flink.end(state);
+        assert_eq!(run.exit_code(LONG), *code, "{}", run.text());
+        let again = container(&world);
+        if held.is_empty() {
+            let started = world.started_times(2).argv;
+            assert!(started[3].contains(&format!("-Dexecution.savepoint.path={checkpoint} ")), "{started:?}");
+            return;
+        }
+        let waiting = again.logged("waiting at the gate; Flink is not started", LONG);
+        assert!(waiting["reason"].as_str().unwrap().contains(held), "{waiting}");
+        let port = address.rsplit_once(':').unwrap().1.parse().unwrap();
+        let (status, why) = http::request("GET", port, "/readyz", "").unwrap();
+        assert!(status == 503 && why.contains(held), "{status} {why}");
+        assert_eq!(world.flink.starts().len(), 1);
+        assert_eq!(world.verb(&["fresh"]).code, 0);
+        world.started_times(2);
+    });
 }
 
 #[test]

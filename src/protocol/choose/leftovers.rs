@@ -88,8 +88,8 @@ impl View<'_> {
                 _ => self.finish(choice, point, None),
             };
         }
-        let chosen = point.map_or("nothing".to_owned(), |point| point.path);
-        let recovered = recovered.map_or("nothing".to_owned(), |point| point.path);
+        let chosen = point.map_or_else(|| "nothing".to_owned(), |point| point.path);
+        let recovered = recovered.map_or_else(|| "nothing".to_owned(), |point| point.path);
         self.refuse(&format!("it would restore {recovered}, where {chosen} is to be restored"))
     }
 

@@ -4,6 +4,7 @@ mod failures;
 mod forks;
 mod leftovers;
 pub(in crate::protocol) mod properties;
+mod savepoints;
 mod seen;
 mod situations;
 
@@ -187,7 +188,19 @@ impl Past {
             predicted_ms: None,
             doubt: None,
             salvaged: false,
+            drained: false,
         }))
+    }
+
+    /// The savepoint of a stop that drained the job.
+    fn drained(self, id: u64) -> Self {
+        let mut epoch = self.saved(id);
+        for fact in &mut epoch.facts {
+            if let Fact::Saved(saved) = fact {
+                saved.drained = true;
+            }
+        }
+        epoch
     }
 
     /// A savepoint that a person took into Flink's default directory.

@@ -7,6 +7,7 @@ fn point() -> PointRef {
 }
 
 /// Every variant, with everything that it can carry, and with as little as it can.
+#[expect(clippy::too_many_lines, reason = "a list of all facts")]
 fn facts() -> Vec<Fact> {
     let id = Id::from_bytes([1; 16]);
     let pod = PodRef {
@@ -58,6 +59,7 @@ fn facts() -> Vec<Fact> {
         predicted_ms: None,
         doubt: Some("not verified in time".into()),
         salvaged: true,
+        drained: false,
     };
     let failed = |class| RestoreFailed {
         job_id: id,
@@ -112,6 +114,7 @@ fn facts() -> Vec<Fact> {
             predicted_ms: None,
             doubt: None,
             salvaged: false,
+            drained: false,
             ..saved(Kind::Final)
         }),
         Fact::Ended(End { savepoint: None, reason: String::new(), ..end(EndKind::Finished) }),

@@ -4,7 +4,7 @@ mod jobs;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::super::choose::{Choice, Decision, Situation, Standing, choose, completed, passed_over, standing};
 use super::super::history::Epoch;
@@ -201,8 +201,20 @@ impl<'a> Rules<'a> {
             Idle::Empty => (Verdict::Delete, "empty".to_owned()),
             Idle::Unknown => (Verdict::Keep, "nobody knows when it was last written".to_owned()),
             Idle::Too(short) => (Verdict::Keep, format!("half-written, and {short}")),
+            Idle::Long if own == newest && self.may_be_under_way(own, path) => {
+                (Verdict::Keep, "half-written, and the epoch goes on: a savepoint may be under way".to_owned())
+            }
             Idle::Long => (Verdict::Delete, "half-written: it has no _metadata, and nobody works on it".to_owned()),
         }
+    }
+
+    /// No savepoint of a job that goes on is noted before it is complete; none takes longer than a day.
+    fn may_be_under_way(&self, own: Option<u64>, path: &str) -> bool {
+        let epoch = own.and_then(|own| self.situation().history.epochs.get(&own));
+        let goes_on = epoch.is_some_and(|epoch| epoch.stopped.is_none() && epoch.ended.is_none() && !epoch.left);
+        let changed = self.measured(path).and_then(|measured| measured.changed);
+        let is_recent = |changed| self.situation().now.duration_since(changed) < SignedDuration::from_hours(24);
+        goes_on && changed.is_none_or(is_recent)
     }
 
     fn folder(&self, folder: &JobFolder, unmeasured: &mut Vec<String>) -> Line {

@@ -118,6 +118,7 @@ impl Past {
             predicted_ms: None,
             doubt: None,
             salvaged: false,
+            drained: false,
         };
         self.fact(epoch, Fact::Saved(saved)).found(&path, Some(epoch), Metadata::Whole { checkpoint_id: id, bytes: 9 })
     }
@@ -309,6 +310,7 @@ fn a_start_that_would_be_refused_stops_everything() {
         predicted_ms: None,
         doubt: None,
         salvaged: false,
+        drained: false,
     };
     let past = cycles(3).began(4, Some(point(savepoint(3, 3), 3, 3))).fact(4, Fact::Saved(lost));
     let findings = past.deletes(&terms(1), &[]);

@@ -75,6 +75,7 @@ fn salvaged(one: &Waiting, point: &PointRef, secured: &Secured, now: Timestamp) 
         bytes: secured.bytes,
         duration_ms: None,
         predicted_ms: None,
+        drained: false,
         doubt: None,
         salvaged: true,
     }

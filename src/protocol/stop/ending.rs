@@ -70,7 +70,7 @@ impl Stop {
             let attempt = attempt.clone();
             return self.save(now, secured, Some(attempt), "named by Flink as the job's last savepoint");
         }
-        let when = if self.others_stop { "while the stop waited for that" } else { "before the stop began" };
+        let when = if self.theirs { "while the stop waited for that" } else { "before the stop began" };
         let reason = format!("the job had {} {when}", end.how.as_str());
         let (outcome, joined) = (StopOutcome::Ended, self.joined.take());
         self.write(now, Ending { outcome, reason, saved: None, joined, took: None, end: Some(end) });

@@ -70,13 +70,13 @@ impl Stop {
         let left = self.left(now);
         let prediction = self.plan.prediction.as_ref();
         self.survey = survey.clone();
-        self.others_stop = survey.stop.is_some();
+        self.theirs = survey.stop.is_some();
         if let Some(so_far) = survey.stop {
             return self.await_others(so_far, now);
         }
         let ours = self.plan.in_flight.is_some();
         if let Some(so_far) = survey.savepoint.filter(|_| !ours) {
-            let until = *self.courtesy_until.get_or_insert(now.plus(courtesy(left, so_far, prediction)));
+            let until = *self.courtesy_until.get_or_insert_with(|| now.plus(courtesy(left, so_far, prediction)));
             if now < until {
                 return self.await_others(so_far, now);
             }

@@ -115,7 +115,7 @@ impl Stop {
             recorded,
             late: writing.failed.clone().filter(|_| writing.marked && !recorded),
             // Somebody else's stop that is completed now would delete them, and leave a savepoint that we may not find.
-            kill: (!self.plan.checkpoints_survive || self.others_stop)
+            kill: (!self.plan.checkpoints_survive || self.theirs)
                 && matches!(ending.outcome, StopOutcome::Checkpoint | StopOutcome::Nothing),
         }
     }

@@ -14,6 +14,8 @@ use super::Shared;
 pub enum Call {
     Jobs,
     Stop,
+    /// A savepoint of a job that goes on is asked for.
+    Savepoint,
     Poll,
     Checkpoints,
     CheckpointConfig,
@@ -128,6 +130,7 @@ fn call(method: &str, path: &str) -> Call {
     match (method, path) {
         ("GET", "/jobs/overview") => Call::Jobs,
         ("POST", path) if path.ends_with("/stop") => Call::Stop,
+        ("POST", path) if path.ends_with("/savepoints") => Call::Savepoint,
         ("GET", path) if path.contains("/savepoints/") => Call::Poll,
         ("GET", path) if path.ends_with("/checkpoints") => Call::Checkpoints,
         ("GET", path) if path.ends_with("/checkpoints/config") => Call::CheckpointConfig,

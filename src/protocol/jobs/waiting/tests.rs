@@ -65,6 +65,7 @@ impl Session {
                 bytes: None,
                 duration_ms: None,
                 predicted_ms: None,
+                drained: false,
                 doubt: None,
                 salvaged: false,
             }),

@@ -31,6 +31,7 @@ impl Past {
             bytes: Some(100),
             duration_ms: None,
             predicted_ms: None,
+            drained: false,
             doubt: None,
             salvaged: false,
         };

@@ -65,6 +65,7 @@ fn cut_off() -> (World, String) {
             predicted_ms: None,
             doubt: None,
             salvaged: false,
+            drained: false,
         }),
     );
     (world, path)

@@ -17,8 +17,8 @@ fn periodic() -> String {
     format!("{TARGET}/savepoint-0")
 }
 
-fn seconds(likely: u64, at_most: u64) -> Option<Prediction> {
-    Some(expected(likely * 10, at_most * 10))
+fn seconds(likely: u64, at_most: u64) -> Prediction {
+    expected(likely * 10, at_most * 10)
 }
 
 fn numbered(path: &str, number: u64) -> Event {
@@ -53,7 +53,7 @@ impl Play {
 
 #[test]
 fn our_own_savepoint_is_waited_for_and_recorded_beside_the_final_one() {
-    for prediction in [None, seconds(5, 10)] {
+    for prediction in [None, Some(seconds(5, 10))] {
         let mut play = joining(prediction);
         play.joins().sees(&Effect::Note(attempt(id(1))), Event::Noted).posts(id(1), PostReply::Accepted);
         play.polls(id(1), failed(false));
@@ -75,7 +75,7 @@ fn our_own_savepoint_is_what_the_stop_comes_to_where_nothing_newer_is_there() {
         (numbered("file:///checkpoints/chk-5", 5), periodic()),
         (numbered("file:///checkpoints/chk-9", 9), "file:///checkpoints/chk-9".to_owned()),
     ] {
-        let mut play = joining(seconds(20, 40));
+        let mut play = joining(Some(seconds(20, 40)));
         play.joins().sees(&Effect::Note(attempt(id(1))), Event::Noted).posts(id(1), PostReply::Accepted);
         play.now = plan().deadline.cutoff();
         play.sees(&Effect::Search(Some(6)), nothing()).sees(&Effect::FindCheckpoint, checkpoint);
@@ -87,7 +87,7 @@ fn our_own_savepoint_is_what_the_stop_comes_to_where_nothing_newer_is_there() {
 
 #[test]
 fn a_savepoint_of_ours_that_would_take_the_final_ones_time_gives_way_and_its_answer_is_read() {
-    let mut play = joining(seconds(20, 25));
+    let mut play = joining(Some(seconds(20, 25)));
     play.surveyed(Survey { savepoint: Some(S(1)), ..Survey::default() });
     play.sees(&Effect::Note(attempt(id(1))), Event::Noted).posts(id(1), PostReply::Accepted);
     play.polls(id(1), Event::Polled(PollReply::Completed(savepoint())));
@@ -99,7 +99,7 @@ fn a_savepoint_of_ours_that_would_take_the_final_ones_time_gives_way_and_its_ans
 
 #[test]
 fn one_that_is_nearly_done_is_waited_for_but_not_beyond_the_time_of_the_final_one() {
-    let mut play = joining(seconds(20, 22));
+    let mut play = joining(Some(seconds(20, 22)));
     play.surveyed(Survey { savepoint: Some(S(18)), ..Survey::default() });
     while let Effect::Poll(_) = play.effect() {
         assert!(play.now < START.plus(S(5)), "27 s less 22 s");
@@ -110,7 +110,7 @@ fn one_that_is_nearly_done_is_waited_for_but_not_beyond_the_time_of_the_final_on
 
 #[test]
 fn where_the_final_one_does_not_fit_for_certain_our_own_is_waited_for_to_the_end() {
-    let mut play = joining(seconds(25, 50));
+    let mut play = joining(Some(seconds(25, 50)));
     play.surveyed(Survey { savepoint: Some(S(1)), ..Survey::default() });
     while play.now < plan().deadline.cutoff().minus(S(1)) {
         play.polls(ours(), Event::Polled(PollReply::InProgress));
@@ -165,9 +165,12 @@ fn a_stop_that_somebody_else_began_is_left_to_its_end() {
 #[test]
 fn somebody_elses_savepoint_is_waited_for_if_it_is_expected_to_end_soon() {
     let under_way = |so_far| Survey { savepoint: Some(S(so_far)), ..Survey::default() };
-    for (prediction, so_far, patience) in
-        [(seconds(10, 15), 8, S(12)), (seconds(10, 20), 2, S(0)), (seconds(30, 60), 1, S(0)), (None, 1, S(27) / 4)]
-    {
+    for (prediction, so_far, patience) in [
+        (Some(seconds(10, 15)), 8, S(12)),
+        (Some(seconds(10, 20)), 2, S(0)),
+        (Some(seconds(30, 60)), 1, S(0)),
+        (None, 1, S(27) / 4),
+    ] {
         let mut play = Play::of(Plan { prediction, ..plan() });
         while play.effect() == Effect::ReadJobs {
             play.surveyed(under_way(so_far));
@@ -185,7 +188,7 @@ fn somebody_elses_savepoint_is_waited_for_if_it_is_expected_to_end_soon() {
 
 #[test]
 fn a_final_savepoint_that_does_not_fit_is_left_out_where_our_own_is_just_complete() {
-    let mut play = joining(seconds(74, 90));
+    let mut play = joining(Some(seconds(74, 90)));
     play.joins().sees(&Effect::FindCheckpoint, nothing());
     play.records(StopOutcome::Checkpoint, &["predicted 74 s to 90 s", "the savepoint that was in flight is kept"]);
     assert_eq!(play.ends().point.map(|point| point.path), Some(periodic()));

@@ -363,7 +363,7 @@ fn play(weather: &Weather) -> (World, Release, bool) {
                     event
                 } else {
                     // Done or not: no answer comes.
-                    if latency.as_millis() % 2 == 0 {
+                    if latency.as_millis().is_multiple_of(2) {
                         world.carry_out(&effect, deadline);
                     }
                     world.until(until);
