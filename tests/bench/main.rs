@@ -17,6 +17,7 @@ mod support;
 
 mod figures;
 mod rest;
+mod session;
 mod start;
 mod stop;
 
@@ -35,6 +36,8 @@ fn main() {
     start::measure();
     println!("\n== stop, Flink {version}");
     stop::measure(&version);
+    println!("\n== stop of a session cluster with 20 jobs, Flink {version}");
+    session::measure(&version);
     println!("\n== agent at rest, Flink {version}");
     rest::measure(&version);
 }

@@ -18,6 +18,7 @@ mod failures;
 mod guards;
 mod people;
 mod s3;
+mod sessions;
 mod slow;
 mod trouble;
 
