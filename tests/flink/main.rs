@@ -20,6 +20,7 @@ mod ha;
 mod people;
 mod s3;
 mod savepoints;
+mod sessions;
 mod slow;
 mod trouble;
 

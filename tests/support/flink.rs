@@ -1,5 +1,7 @@
 //! A real Flink application cluster under `savepointd run --agent`: one TaskManager, one self-checking job.
 
+mod session;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -85,7 +85,9 @@ mod tests {
         assert_eq!(schedule.begin(false), [id(1)]);
         assert_eq!(schedule.begin(true), [id(2)]);
         assert!(!schedule.is_over());
-        [1, 2, 3].map(|n| schedule.end(id(n)));
+        for n in 1..=3 {
+            schedule.end(id(n));
+        }
         schedule.add(id(3), None);
         assert!(schedule.is_over() && schedule.knows(id(3)));
     }
