@@ -24,6 +24,9 @@ mod stop;
 
 use figures::{bar, figure, median, millis};
 
+/// What is measured, of which version of Flink.
+type Part = (&'static str, fn(&str));
+
 fn main() {
     // `cargo test --benches` would run this too; it is no test.
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -31,7 +34,7 @@ fn main() {
     }
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let version = std::env::var("SPTEST_FLINK").unwrap_or_else(|_| "1.20.5".to_owned());
-    let parts: [(&str, fn(&str)); 6] = [
+    let parts: [Part; 6] = [
         ("binary", |_| {
             let size = std::fs::metadata(support::process::binary()).unwrap().len();
             bar("size", format!("{:.1} MiB", size as f64 / f64::from(1 << 20)), "at most 10 MiB", size <= 10 << 20);
