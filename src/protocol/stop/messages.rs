@@ -13,6 +13,7 @@ use super::super::time::{Deadline, Moment};
 
 /// What a stop knows when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact for itself")]
 pub struct Plan {
     /// The job; none if its id is not known yet.
     pub job_id: Option<JobId>,
