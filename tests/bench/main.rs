@@ -19,6 +19,7 @@ mod figures;
 mod rest;
 mod start;
 mod stop;
+mod verify;
 
 use figures::{bar, figure, median, millis};
 
@@ -33,6 +34,8 @@ fn main() {
     bar("size", format!("{:.1} MiB", size as f64 / f64::from(1 << 20)), "at most 10 MiB", size <= 10 << 20);
     println!("\n== start");
     start::measure();
+    println!("\n== verify");
+    verify::measure();
     println!("\n== stop, Flink {version}");
     stop::measure(&version);
     println!("\n== agent at rest, Flink {version}");

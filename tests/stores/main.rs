@@ -16,5 +16,6 @@ mod support;
 mod contract;
 mod doctor;
 mod faults;
+mod many;
 mod tls;
 mod world;

@@ -10,6 +10,7 @@ pub mod fake_s3;
 pub mod flink;
 pub mod http;
 pub mod life;
+pub mod many_files;
 pub mod metadata;
 pub mod process;
 pub mod store_proxy;

@@ -42,7 +42,9 @@ impl Store {
     }
 
     fn minio_with(certificates: Option<&Path>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        // In memory, where there is some: thousands of small objects are no test of a disk.
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         for bucket in ["state", "st.ate"] {
             std::fs::create_dir(dir.path().join(bucket)).unwrap();
         }
@@ -142,12 +144,21 @@ fn start(command: &mut Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
+/// Whether `tests/stores.sh` has got the stores.
+pub fn installed() -> bool {
+    cached("minio").exists()
+}
+
 /// A program that `tests/stores.sh` has got.
 fn program(name: &str) -> PathBuf {
+    let program = cached(name);
+    assert!(program.exists(), "{} is missing: tests/stores.sh gets it", program.display());
+    program
+}
+
+fn cached(name: &str) -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let shared = || variable("XDG_CACHE_HOME").unwrap_or_else(|| variable("HOME").unwrap().join(".cache"));
     let cache = variable("SPTEST_CACHE").unwrap_or_else(|| shared().join("savepointd"));
-    let program = cache.join("stores/bin").join(name);
-    assert!(program.exists(), "{} is missing: tests/stores.sh gets it", program.display());
-    program
+    cache.join("stores/bin").join(name)
 }
