@@ -1,5 +1,6 @@
 //! Flink's REST API, as far as a stop and a start need it. Works with Flink 1.15 and newer.
 
+mod disposal;
 mod error;
 pub mod metadata;
 pub mod setup;

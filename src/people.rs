@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::cluster;
 use crate::config::{Config, OnUnverifiable};
 use crate::doctor::{self, Finding, Subject};
+use crate::flink::Flink;
 use crate::flink::setup::Setup;
 use crate::kubernetes::Kubernetes;
 use crate::protocol::choose::{Candidate, Choice, Decision, Situation, choose};
@@ -65,6 +66,9 @@ pub enum Request {
         min_age_ms: u64,
         /// So many savepoints stay, if not as configured.
         keep: Option<usize>,
+        /// Flink deletes, not the store.
+        #[serde(default)]
+        by_flink: bool,
     },
 }
 
@@ -179,13 +183,14 @@ pub fn replay(text: &str) -> anyhow::Result<Plan> {
     Ok(Plan { decision, path, reason, candidates, version, situation })
 }
 
-/// Answers a request on the record itself.
+/// Answers a request on the record itself. `flink`: the one that runs here.
 pub async fn answer(
     request: Request,
     record: &Record,
     storage: &Storage,
     config: &Config,
     kubernetes: Option<&Kubernetes>,
+    flink: Option<&Flink>,
 ) -> Answer {
     let result = match request {
         Request::History => history(record).await,
@@ -202,10 +207,18 @@ pub async fn answer(
         }
         Request::Takeover => take_over(record).await,
         Request::Doctor { setup } => examine(record, storage, config, kubernetes, setup.as_deref()).await,
-        Request::Prune { dry_run, checkpoints, min_age_ms, keep } => {
+        Request::Prune { by_flink: true, .. } if flink.is_none() => Err(refused(
+            "Flink disposes of savepoints where it runs under an agent, and none is running here: ask where it does, or \
+             leave out --by flink"
+                .to_owned(),
+            true,
+        )),
+        Request::Prune { dry_run, checkpoints, min_age_ms, keep, by_flink } => {
             let mut terms = prune::terms(config, Duration::from_millis(min_age_ms));
             (terms.checkpoints, terms.keep) = (checkpoints, keep.unwrap_or(terms.keep));
-            prune(record, storage, config, kubernetes, &Order { terms, dry_run, epoch: None }).await
+            terms.by_flink = by_flink;
+            let order = Order { terms, dry_run, epoch: None };
+            prune(record, storage, config, kubernetes, flink.filter(|_| by_flink), &order).await
         }
     };
     result.unwrap_or_else(|refusal| refusal)
@@ -391,9 +404,11 @@ async fn prune(
     storage: &Storage,
     config: &Config,
     kubernetes: Option<&Kubernetes>,
+    flink: Option<&Flink>,
     order: &Order,
 ) -> Result<Answer, Answer> {
     let hands = prune::Hands::of(config, &cluster(config, kubernetes).await?, record, storage);
+    let hands = prune::Hands { flink: flink.cloned(), ..hands };
     let pruned = prune::prune(&hands, order).await;
     pruned.map(Answer::Pruned).map_err(|trouble| refused(trouble.reason, trouble.passes))
 }

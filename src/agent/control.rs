@@ -32,8 +32,9 @@ async fn route(agent: &Agent, request: Request<Incoming>) -> Result<Response<Bod
                 }
             }
             let kubernetes = agent.kubernetes.as_ref();
+            let flink = agent.served().filter(|session| session.started.get()).map(|session| session.flink.clone());
             let prunes = matches!(asked, people::Request::Prune { dry_run: false, .. });
-            let answering = people::answer(asked, &agent.record, &storage, &agent.config, kubernetes);
+            let answering = people::answer(asked, &agent.record, &storage, &agent.config, kubernetes, flink.as_ref());
             let answer = tokio::select! {
                 answer = answering => answer,
                 () = agent.stops(), if prunes => people::Answer::Refused {

@@ -372,6 +372,12 @@ impl Shared {
                 let kept = json!({ "enabled": true, "delete_on_cancellation": deletes });
                 (200, json!({ "mode": "exactly_once", "interval": 5_000, "externalization": kept }))
             }
+            (Call::Dispose, _) => {
+                let id = format!("{:032x}", job.operations.len() + 1);
+                job.operations.insert(id.clone(), dispose(&request.body));
+                (200, json!({ "request-id": id }))
+            }
+            (Call::PollDisposal, [.., id]) => (200, job.operations.get(*id).cloned().unwrap_or_default()),
             (Call::Cancel, _) => {
                 (job.state, job.running) = ("CANCELED", 0);
                 (202, json!({}))
@@ -429,6 +435,16 @@ impl Job {
             .map(|(id, path)| json!({ "id": id, "restore_timestamp": 1, "is_savepoint": true, "external_path": path }));
         let latest = json!({ "completed": completed, "savepoint": savepoint, "failed": null, "restored": restored });
         json!({ "counts": {}, "summary": { "state_size": { "p50": "NaN" } }, "latest": latest, "history": [] })
+    }
+}
+
+/// Flink deletes the files that `_metadata` names, and it.
+fn dispose(body: &str) -> Value {
+    let body: Value = serde_json::from_str(body).unwrap();
+    let savepoint = body["savepoint-path"].as_str().unwrap().trim_start_matches("file://");
+    match fs::remove_dir_all(savepoint) {
+        Ok(()) => json!({ "status": { "id": "COMPLETED" }, "operation": {} }),
+        Err(_) => failure("org.apache.flink.util.FlinkException: Could not dispose savepoint."),
     }
 }
 

@@ -26,6 +26,7 @@ mod inspect;
 mod kubernetes;
 mod native;
 mod processes;
+mod pruning;
 mod refusals;
 mod retention;
 mod salvage;

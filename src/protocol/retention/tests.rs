@@ -35,7 +35,7 @@ fn at(hour: i64) -> Timestamp {
 }
 
 fn terms(keep: usize) -> Terms {
-    Terms { keep, max_age: None, min_age: SignedDuration::from_hours(24), checkpoints: false }
+    Terms { keep, max_age: None, min_age: SignedDuration::from_hours(24), checkpoints: false, by_flink: false }
 }
 
 fn point(path: String, epoch: u64, id: u64) -> PointRef {
