@@ -355,7 +355,7 @@ async fn plan(
     let hands = start::Hands {
         record: record.clone(),
         storage: storage.clone(),
-        marker: marker(storage, &directories, cluster)?,
+        marker: marker(storage, &directories, cluster, config)?,
         cluster: cluster.clone(),
         kubernetes: None,
         own: None,
@@ -417,7 +417,8 @@ async fn cluster(config: &Config, kubernetes: Option<&Kubernetes>) -> Result<Str
     cluster::id(config, kubernetes).await.map_err(|error| refused(report::chain(&error), error.passes()))
 }
 
-fn marker(storage: &Storage, directories: &Directories, cluster: &str) -> Result<Marker, Answer> {
-    let folder = storage::cluster_folder(storage, directories, cluster);
-    folder.map(|folder| Marker::of(&folder)).map_err(|error| refused(report::chain(&error), error.passes()))
+fn marker(storage: &Storage, directories: &Directories, cluster: &str, config: &Config) -> Result<Marker, Answer> {
+    let trusted = config.restore.on_unverifiable == OnUnverifiable::Trust;
+    let marker = Marker::for_savepoints(storage, directories, cluster, trusted);
+    marker.map_err(|error| refused(report::chain(&error), error.passes()))
 }

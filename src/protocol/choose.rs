@@ -8,6 +8,7 @@
 
 mod explain;
 mod points;
+mod unseen;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ use super::entry::EndKind;
 use super::history::{Epoch, History};
 use super::id::JobId;
 use super::point::{Found, PointRef, normalize, same};
+use unseen::by_record_alone;
 
 /// What the configuration says about starts that can't go on as usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +73,9 @@ pub struct Situation {
     /// Points of which a closer look could not tell whether they are whole, and why not.
     #[serde(default)]
     pub doubted: BTreeMap<String, String>,
+    /// Why a part of storage can't be seen by any listing; none if all of it was listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<String>,
     /// The clock; only the age limit reads it.
     pub now: Timestamp,
 }
@@ -190,6 +195,9 @@ fn decide(situation: &Situation, points: &Points) -> Choice {
             return going_back(situation, points, choice);
         }
     }
+    if let Some(why) = &situation.unseen {
+        return by_record_alone(situation, points, latest, why);
+    }
     match latest {
         None => without_history(situation, points),
         Some((number, epoch, _)) => go_on(situation, points, number, epoch),
@@ -229,21 +237,25 @@ fn without_history(situation: &Situation, points: &Points) -> Choice {
     }
 }
 
+/// What came to its own end is not run again.
+fn held(number: u64, epoch: &Epoch) -> Option<Choice> {
+    let how = epoch.ended.as_ref()?.how;
+    match how {
+        EndKind::Finished | EndKind::Cancelled => Some(plain(
+            Decision::Hold,
+            &format!(
+                "the job {} in epoch {number} and is not run again by itself. To run it again: savepointd fresh, or \
+                 savepointd pin PATH",
+                how.as_str()
+            ),
+        )),
+        EndKind::Stopped | EndKind::Failed => None,
+    }
+}
+
 fn go_on(situation: &Situation, points: &Points, number: u64, epoch: &Epoch) -> Choice {
-    if let Some(end) = &epoch.ended {
-        match end.how {
-            EndKind::Finished | EndKind::Cancelled => {
-                return plain(
-                    Decision::Hold,
-                    &format!(
-                        "the job {} in epoch {number} and is not run again by itself. To run it again: savepointd fresh, \
-                         or savepointd pin PATH",
-                        end.how.as_str()
-                    ),
-                );
-            }
-            EndKind::Stopped | EndKind::Failed => {}
-        }
+    if let Some(held) = held(number, epoch) {
+        return held;
     }
     let line = points.line(situation, number);
     let missing = points.gap(situation, number, epoch, &line);

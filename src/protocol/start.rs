@@ -16,7 +16,7 @@ use super::choose::{Choice, Decision, Situation, choose, unattributed};
 use super::entry::{Based, Claim, Entry, Fact, Holder, PodRef, Saved};
 use super::history::History;
 use super::id::JobId;
-use super::point::{Found, PointRef, normalize, same};
+use super::point::{Found, Listing, PointRef, normalize, same};
 use super::salvage::salvage;
 use super::stop::{Search, Secured};
 use super::time::Moment;
@@ -81,6 +81,8 @@ pub struct Start {
     epoch: u64,
     /// What storage holds, once it was listed.
     found: Option<Vec<Found>>,
+    /// Why a part of it can't be seen.
+    unseen: Option<String>,
     broken: BTreeMap<String, String>,
     doubted: BTreeMap<String, String>,
     /// What was verified whole; not looked at twice.
@@ -103,6 +105,7 @@ impl Start {
             new_record: false,
             epoch: 0,
             found: None,
+            unseen: None,
             broken: BTreeMap::new(),
             doubted: BTreeMap::new(),
             whole: None,
@@ -184,7 +187,7 @@ impl Start {
                 self.new_record = false;
                 self.state = State::List;
             }
-            (State::List, Event::Listed(Ok(found))) => self.listed(found),
+            (State::List, Event::Listed(Ok(listing))) => self.listed(listing),
             (State::List, Event::Listed(Err(trouble))) => self.trouble(trouble),
             (State::Verify { choice, point }, Event::Verified(search)) => self.verified(choice, point, search),
             (State::Salvage { choice, .. }, Event::Appended(Appended::Done)) => self.state = State::Base { choice },
@@ -224,7 +227,11 @@ impl Start {
         Effect::List { directories, recorded, adopt: latest.is_none() }
     }
 
-    fn listed(&mut self, found: Vec<Found>) {
+    fn listed(&mut self, Listing { found, unseen }: Listing) {
+        if let Some(reason) = unseen.as_ref().filter(|_| !self.plan.policy.trust_unverifiable) {
+            return self.trouble(Trouble { reason: reason.clone(), passes: false });
+        }
+        self.unseen = unseen;
         let highest =
             found.iter().filter_map(|found| found.epoch.or_else(|| found.job_id?.epoch_of(&self.plan.cluster)));
         let highest = highest.max().unwrap_or(0);
@@ -257,6 +264,7 @@ impl Start {
             policy: self.plan.policy,
             broken: self.broken.clone(),
             doubted: self.doubted.clone(),
+            unseen: self.unseen.clone(),
             now: self.plan.now,
         }
     }

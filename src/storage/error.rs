@@ -86,6 +86,12 @@ impl Error {
         }
     }
 
+    /// Whether nothing but another build of savepointd can reach the store.
+    #[must_use]
+    pub fn is_beyond_reach(&self) -> bool {
+        matches!(self, Self::Unsupported(_))
+    }
+
     /// Whether the store answered that the object itself is not there.
     #[must_use]
     pub fn is_missing(&self) -> bool {

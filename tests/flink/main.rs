@@ -17,6 +17,7 @@ mod cycle;
 mod failures;
 mod guards;
 mod people;
+mod prune;
 mod s3;
 mod slow;
 mod trouble;

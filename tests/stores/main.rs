@@ -17,5 +17,6 @@ mod contract;
 mod doctor;
 mod faults;
 mod many;
+mod prune;
 mod tls;
 mod world;

@@ -234,7 +234,8 @@ pub fn write_point(directory: &Path, number: u64) {
 }
 
 fn number_of(directory: &str) -> Option<u64> {
-    let bytes = fs::read(Path::new(directory.trim_start_matches("file://")).join("_metadata")).ok()?;
+    let path = directory.split_once("://").map_or(directory, |(_, path)| path);
+    let bytes = fs::read(Path::new(path).join("_metadata")).ok()?;
     Some(u64::from_be_bytes(bytes.get(8..16)?.try_into().ok()?))
 }
 
@@ -394,7 +395,7 @@ impl Shared {
 
     fn carry_out(self: &Arc<Self>, id: String, body: &str, stopping: Stopping) {
         let body: Value = serde_json::from_str(body).unwrap();
-        let target = PathBuf::from(body["targetDirectory"].as_str().unwrap().trim_start_matches("file://"));
+        let target = body["targetDirectory"].as_str().unwrap().to_owned();
         let (shared, adopted) = (Arc::clone(self), self.state().adopted);
         let work = move || {
             if let Stopping::After(delay) = &stopping {
@@ -412,7 +413,10 @@ impl Shared {
             let result = match stopping {
                 Stopping::Fails(trace) => failure(trace),
                 Stopping::After(_) => {
-                    let location = job.finish_with_savepoint(&target, &shared.checkpoints);
+                    // Whatever it is called, it lies on this machine.
+                    let (scheme, path) = target.split_once("://").unwrap_or(("file", &target));
+                    let location = job.finish_with_savepoint(Path::new(path), &shared.checkpoints);
+                    let location = location.replacen("file://", &format!("{scheme}://"), 1);
                     let location = location.replacen("file:///", "file:/", 1);
                     json!({ "status": { "id": "COMPLETED" }, "operation": { "location": location } })
                 }

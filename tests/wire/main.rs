@@ -34,5 +34,6 @@ mod signals;
 mod starts;
 mod surface;
 mod tidings;
+mod unseen;
 mod verify;
 mod world;

@@ -5,6 +5,7 @@ mod forks;
 pub(in crate::protocol) mod properties;
 mod seen;
 mod situations;
+mod unseen;
 
 use super::*;
 use crate::protocol::entry::{Based, Claim, Directories, End, Entry, Fact, Holder, RestoreFailed, Saved, VERSION};
@@ -250,6 +251,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
     };
     Case {
         situation: Situation {
+            unseen: None,
             cluster: CLUSTER.into(),
             epoch: number,
             history: History::read(&entries),

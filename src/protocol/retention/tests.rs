@@ -144,6 +144,7 @@ impl Past {
         let mut history = History::read(&self.entries);
         history.cluster = Some(CLUSTER.into());
         let situation = Situation {
+            unseen: None,
             cluster: CLUSTER.into(),
             epoch: history.highest_epoch() + 1,
             history,

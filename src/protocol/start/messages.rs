@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::super::choose::{Candidate, Decision, Policy};
 use super::super::entry::{Directories, Entry, Fact, Holder, PodRef};
 use super::super::id::{Id, JobId};
-use super::super::point::{Found, PointRef};
+use super::super::point::{Listing, PointRef};
 use super::super::stop::Search;
 
 /// What a start is asked for.
@@ -98,7 +98,7 @@ pub enum Event {
     /// Whether the facts were added.
     Appended(Appended),
     /// What the directories hold.
-    Listed(Result<Vec<Found>, Trouble>),
+    Listed(Result<Listing, Trouble>),
     /// What a close look showed.
     Verified(Search),
     /// Whether the marker is durable.

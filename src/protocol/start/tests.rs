@@ -165,7 +165,7 @@ impl Process {
                         || found.epoch.is_some()
                         || found.job_id.is_some_and(|job_id| job_id.epoch_of(CLUSTER).is_some())
                 };
-                Event::Listed(Ok(world.storage.iter().filter(ours).cloned().collect()))
+                Event::Listed(Ok(Listing { found: world.storage.iter().filter(ours).cloned().collect(), unseen: None }))
             }
             Effect::Verify(path) => {
                 self.verified.push(path.clone());
