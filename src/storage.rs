@@ -14,6 +14,7 @@ mod pull;
 mod scheme;
 mod tree;
 pub mod verify;
+mod webhdfs;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,8 +27,8 @@ use environment::Environment;
 pub use error::Error;
 pub use look::{look, newest_checkpoint, newest_savepoint};
 pub use options::Options;
-use place::Store;
 pub use place::{Created, Listed, Place};
+use place::{Shape, Store};
 pub use points::{cluster_folder, epoch_folder, job_folders, list};
 pub use pull::{Pieces, pull};
 use scheme::{Bucket, Location};
@@ -100,7 +101,12 @@ impl Storage {
         let bucket = &key.1;
         let client = client::open(bucket, &self.options, &self.environment, url)?;
         let credentials = client::credentials(bucket, &self.environment);
-        let store = Arc::new(Store::new(client, *bucket != Bucket::Files, credentials));
+        let shape = match bucket {
+            Bucket::Files => Shape::Files,
+            Bucket::Hdfs { .. } => Shape::Tree,
+            Bucket::S3 { .. } | Bucket::Google { .. } | Bucket::Azure { .. } => Shape::Flat,
+        };
+        let store = Arc::new(Store::new(client, shape, credentials));
         open.insert(key, Arc::clone(&store));
         Ok(store)
     }

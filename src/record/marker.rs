@@ -23,6 +23,8 @@ const CLUSTER: &str = "cluster.json";
 pub struct Marker {
     /// Where no store of this build reaches, only its URL.
     folder: Result<Place, String>,
+    /// Whether it is gone without where no build like this one gets an answer.
+    trusted: bool,
     /// What was read, by its name. It never changes, and over years there are thousands: only new names are read.
     known: Arc<Mutex<BTreeMap<String, Entry>>>,
 }
@@ -31,7 +33,7 @@ impl Marker {
     /// The marker in this cluster's savepoint folder.
     #[must_use]
     pub fn of(cluster_folder: &Place) -> Self {
-        Self { folder: Ok(cluster_folder.join(FOLDER)), known: Arc::default() }
+        Self { folder: Ok(cluster_folder.join(FOLDER)), trusted: false, known: Arc::default() }
     }
 
     /// The marker for savepoints in this directory; where no store of this build reaches it, and what can't be verified is `trusted`,
@@ -46,9 +48,9 @@ impl Marker {
         trusted: bool,
     ) -> Result<Self, storage::Error> {
         match storage::cluster_folder(storage, directories, cluster) {
-            Ok(folder) => Ok(Self::of(&folder)),
+            Ok(folder) => Ok(Self { trusted, ..Self::of(&folder) }),
             Err(error) if trusted && error.is_beyond_reach() => {
-                Ok(Self { folder: Err(directories.savepoint.clone()), known: Arc::default() })
+                Ok(Self { folder: Err(directories.savepoint.clone()), trusted, known: Arc::default() })
             }
             Err(error) => Err(error),
         }
@@ -72,6 +74,17 @@ impl Marker {
     /// # Errors
     /// If any of it can't be read.
     pub async fn load(&self) -> Result<Option<Vec<Entry>>, Error> {
+        match self.read().await {
+            Err(error) if self.does_without(&error) => Ok(None),
+            read => read,
+        }
+    }
+
+    fn does_without(&self, error: &Error) -> bool {
+        self.trusted && matches!(error, Error::Storage(error) if error.is_beyond_reach())
+    }
+
+    async fn read(&self) -> Result<Option<Vec<Entry>>, Error> {
         let Ok(folder) = &self.folder else { return Ok(None) };
         let (_, mut names) = folder.children().await?;
         names.retain(|name| name.strip_suffix(".json").is_some());
@@ -97,7 +110,10 @@ impl Marker {
     /// If the store does not take it.
     pub async fn keep(&self, entry: &Entry) -> Result<(), Error> {
         match kind(&entry.fact) {
-            Some(kind) if self.folder.is_ok() => self.put(entry, kind).await,
+            Some(kind) => match self.put(entry, kind).await {
+                Err(error) if self.does_without(&error) => Ok(()),
+                put => put,
+            },
             _ => Ok(()),
         }
     }

@@ -16,6 +16,7 @@ mod support;
 mod contract;
 mod doctor;
 mod faults;
+mod hdfs;
 mod many;
 mod prune;
 mod tls;

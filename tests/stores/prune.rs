@@ -137,7 +137,7 @@ fn about<'a>(pruned: &'a Pruned, place: &Place) -> &'a Outcome {
     outcome.unwrap_or_else(|| panic!("nothing about {} in {pruned:#?}", place.url()))
 }
 
-async fn prunes(store: &Store) {
+pub async fn prunes(store: &Store) {
     let past = Past::told(store, "prunes").await;
     let (dry, requests) = store.proxy.requests_of(past.prune(true, true)).await;
     assert_eq!(dry.outcomes.len(), 4, "{dry:#?}");
@@ -184,7 +184,7 @@ async fn a_store_that_lets_nothing_be_deleted_is_named(store: &Store) {
     assert_eq!(past.there().await, [3]);
 }
 
-async fn one_that_fails_halfway_leaves_nothing_that_looks_whole(store: &Store) {
+pub async fn one_that_fails_halfway_leaves_nothing_that_looks_whole(store: &Store) {
     let past = Past::told(store, "halfway").await;
     // Its state can't be deleted; its `_metadata` goes before.
     for method in ["POST", "DELETE"] {

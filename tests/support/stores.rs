@@ -42,9 +42,7 @@ impl Store {
     }
 
     fn minio_with(certificates: Option<&Path>) -> Self {
-        // In memory, where there is some: thousands of small objects are no test of a disk.
-        let memory = Path::new("/dev/shm");
-        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        let dir = in_memory();
         for bucket in ["state", "st.ate"] {
             std::fs::create_dir(dir.path().join(bucket)).unwrap();
         }
@@ -108,6 +106,25 @@ impl Store {
         Self::of(proxy, port, &format!("abfss://state@{account}.dfs.core.windows.net"), variables, child, dir)
     }
 
+    /// HDFS by `WebHDFS`: a NameNode and a DataNode in one JVM. What goes to the DataNode passes by the proxy.
+    pub fn hdfs() -> Self {
+        let dir = in_memory();
+        let port = free_port();
+        let ready = dir.path().join("ready");
+        let mut command = Command::new("java");
+        command.args(["-Xmx256m", "-cp", &format!("{}/*", program("hadoop").display())]);
+        command.args(["org.apache.hadoop.test.MiniDFSClusterManager", "-format", "-datanodes", "1"]);
+        command
+            .args(["-httpport", &port.to_string(), "-nnport", &free_port().to_string(), "-writeDetails"])
+            .arg(&ready);
+        // Whoever starts it may do anything in it.
+        let child = start(command.env("HADOOP_USER_NAME", "flink").current_dir(dir.path()));
+        eventually("HDFS serves", START, || ready.exists().then_some(()));
+        let proxy = StoreProxy::before(port, Upstream::Plain);
+        let bucket = format!("webhdfs://127.0.0.1:{}/state", proxy.port);
+        Self::of(proxy, port, &bucket, Vec::new(), child, dir)
+    }
+
     fn of(
         proxy: StoreProxy,
         direct: u16,
@@ -139,6 +156,12 @@ const headers = { "x-ms-date": date, "x-ms-version": version, Authorization: `Sh
 fetch(`http://127.0.0.1:${port}/${account}/state?restype=container`, { method: "PUT", headers })
     .then((answer) => process.exit(answer.status == 201 ? 0 : 1));
 "#;
+
+/// A directory in memory, where there is some: thousands of small files are no test of a disk.
+fn in_memory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
 
 fn start(command: &mut Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()

@@ -16,6 +16,7 @@
 mod support;
 
 mod agent_death;
+mod credentials;
 mod deadline;
 mod ends;
 mod failures;
