@@ -39,6 +39,12 @@ pub fn is_below_a_bucket(url: &str) -> bool {
     scheme::locate(url).is_some_and(|location| location.bucket != Bucket::Files && !location.path.is_empty())
 }
 
+/// Whether a URL names anything in an object store, where a listing knows no directories.
+fn is_in_a_bucket(url: &str) -> bool {
+    let flat = |bucket: &Bucket| !matches!(bucket, Bucket::Files | Bucket::Hdfs { .. });
+    scheme::locate(url).is_some_and(|location| flat(&location.bucket))
+}
+
 type Connections = HashMap<(Options, Bucket), Arc<Store>>;
 
 /// The stores that URLs lead to.

@@ -113,7 +113,7 @@ if [ $stores = yes ]; then
     tests/flink/s3.sh 1.20.0
     filter=()
 else
-    filter=(-E 'not (binary(stores) or binary(flink) & test(/^s3::/))')
+    filter=(-E 'not (binary(stores) or binary(flink) & test(/^(s3|hdfs)::/))')
 fi
 step "tests"
 SPTEST_CYCLES=$cycles SPTEST_NODE_CYCLES=$node_cycles cargo nextest run --locked ${filter[@]+"${filter[@]}"} ${ignored[@]+"${ignored[@]}"}

@@ -36,6 +36,6 @@ impl Flink {
     }
 
     async fn disposed(&self, trigger_id: TriggerId) -> Result<Option<Result<(), String>>, Error> {
-        Ok(self.get::<wire::Operation>(&format!("/savepoint-disposal/{trigger_id}")).await?.is_done())
+        Ok(self.get::<wire::Operation>(&format!("/savepoint-disposal/{trigger_id}")).await?.into_end())
     }
 }

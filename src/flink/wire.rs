@@ -105,7 +105,7 @@ impl Operation {
 
 impl Operation {
     /// Whether what has no result but its end went well; nothing while it goes on.
-    pub(super) fn is_done(self) -> Option<Result<(), String>> {
+    pub(super) fn into_end(self) -> Option<Result<(), String>> {
         match (self.status.id.as_str(), self.operation) {
             ("IN_PROGRESS", _) => None,
             (_, Some(OperationResult { failure: Some(failure), .. })) => {

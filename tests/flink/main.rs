@@ -16,6 +16,7 @@ mod crash;
 mod cycle;
 mod failures;
 mod guards;
+mod hdfs;
 mod people;
 mod prune;
 mod s3;

@@ -4,6 +4,7 @@ use super::support::many_files::{FILES, lay_out, verify};
 use super::support::stores::Store;
 
 #[test]
+#[expect(clippy::print_stderr, reason = "the figure is for people")]
 #[ignore = "full size"]
 fn ten_thousand_files_on_minio_take_at_most_fifty_requests() {
     let store = Store::minio();
@@ -14,6 +15,7 @@ fn ten_thousand_files_on_minio_take_at_most_fifty_requests() {
         (Some("whole"), Some(FILES as u64)),
         "{answer:#}"
     );
+    eprintln!("10,000 files verified with {requests} requests");
     assert!(requests <= 50, "{requests}: {:#?}", store.proxy.requests());
     assert_eq!(answer["requests"], requests, "it counts what it asks: {:#?}", store.proxy.requests());
 }

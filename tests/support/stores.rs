@@ -108,21 +108,27 @@ impl Store {
 
     /// HDFS by `WebHDFS`: a NameNode and a DataNode in one JVM. What goes to the DataNode passes by the proxy.
     pub fn hdfs() -> Self {
+        Self::hdfs_for_flink().0
+    }
+
+    /// The same, and the port at which Flink reaches the NameNode.
+    pub fn hdfs_for_flink() -> (Self, u16) {
         let dir = in_memory();
-        let port = free_port();
+        let (port, rpc) = (free_port(), free_port());
         let ready = dir.path().join("ready");
         let mut command = Command::new("java");
         command.args(["-Xmx256m", "-cp", &format!("{}/*", program("hadoop").display())]);
         command.args(["org.apache.hadoop.test.MiniDFSClusterManager", "-format", "-datanodes", "1"]);
-        command
-            .args(["-httpport", &port.to_string(), "-nnport", &free_port().to_string(), "-writeDetails"])
-            .arg(&ready);
+        command.args(["-httpport", &port.to_string(), "-nnport", &rpc.to_string(), "-writeDetails"]).arg(&ready);
         // Whoever starts it may do anything in it.
         let child = start(command.env("HADOOP_USER_NAME", "flink").current_dir(dir.path()));
-        eventually("HDFS serves", START, || ready.exists().then_some(()));
+        // The first answer takes it long, once it is there.
+        eventually("HDFS serves", START * 3, || {
+            ready.exists().then(|| http::get(port, "/webhdfs/v1/?op=LISTSTATUS"))?.filter(|(status, _)| *status == 200)
+        });
         let proxy = StoreProxy::before(port, Upstream::Plain);
         let bucket = format!("webhdfs://127.0.0.1:{}/state", proxy.port);
-        Self::of(proxy, port, &bucket, Vec::new(), child, dir)
+        (Self::of(proxy, port, &bucket, Vec::new(), child, dir), rpc)
     }
 
     fn of(
@@ -165,6 +171,14 @@ fn in_memory() -> TempDir {
 
 fn start(command: &mut Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// What Flink needs of Hadoop, as it wants it in `HADOOP_CLASSPATH`.
+pub fn hadoop_classpath() -> String {
+    let jars = std::fs::read_dir(program("hadoop")).unwrap().map(|entry| entry.unwrap().path().display().to_string());
+    let wanted =
+        |jar: &String| ["client-api", "client-runtime", "commons-logging"].iter().any(|part| jar.contains(part));
+    jars.filter(wanted).collect::<Vec<_>>().join(":")
 }
 
 /// Whether `tests/stores.sh` has got the stores.

@@ -112,7 +112,7 @@ const ASSUMED: &str = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIden
 /// The store was shown the credentials that were given out.
 #[track_caller]
 fn signed_with_what_was_given(cloud: &Cloud) {
-    let request = cloud.asked("HEAD /state/savepoint-1/_metadata");
+    let request = cloud.asked("HEAD /state/savepoint");
     assert!(
         request.contains("Credential=ASIATESTED/") && request.contains("x-amz-security-token: session"),
         "{request}"
@@ -218,7 +218,7 @@ fn google_by_the_metadata_server() {
     let (host, store) = (format!("127.0.0.1:{}", cloud.port), cloud.url(""));
     absent(&verify("gs://state/savepoint-1", &[("GCE_METADATA_HOST", &host), ("GOOGLE_BASE_URL", &store)]));
     assert!(cloud.asked("GET /computeMetadata").contains("metadata-flavor: Google"));
-    let request = cloud.asked("HEAD /state/savepoint-1/_metadata");
+    let request = cloud.asked("HEAD /state/savepoint");
     assert!(request.contains("authorization: Bearer given-by-google"), "{request}");
     let nobody = format!("127.0.0.1:{}", free_port());
     let away = [("GCE_METADATA_HOST", nobody.as_str()), ("GCE_METADATA_IP", &nobody), ("GOOGLE_BASE_URL", &store)];
@@ -243,7 +243,7 @@ fn google_by_a_service_accounts_file() {
         absent(&verify("gs://state/savepoint-1", &[(name, &file), ("GOOGLE_BASE_URL", &store)]));
     }
     // The account signs for itself: nobody is asked for a token.
-    let request = cloud.asked("HEAD /state/savepoint-1/_metadata");
+    let request = cloud.asked("HEAD /state/savepoint");
     assert!(request.contains("authorization: Bearer eyJ"), "{request}");
     assert!(cloud.log.lock().unwrap().iter().all(|request| !request.starts_with("POST")));
     let said = verify(
@@ -275,7 +275,7 @@ fn azure_by_workload_identity_and_by_a_clients_secret() {
         absent(&verify(AZURE, &[&common[..], &[own]].concat()));
         let login = cloud.asked("POST /tenant-1/oauth2/v2.0/token");
         assert!(login.contains("client_id=client-1") && login.contains(words), "{login}");
-        let request = cloud.asked("HEAD /state/savepoint-1/_metadata");
+        let request = cloud.asked("HEAD /state/savepoint");
         assert!(request.contains("authorization: Bearer given-by-azure"), "{request}");
     }
     let refused = Cloud::start(&[("POST /tenant-1", 401, r#"{"error":"invalid_client"}"#)]);
@@ -292,7 +292,7 @@ fn azure_by_a_signature_by_a_key_and_by_the_managed_identity() {
     let shown = |own: (&str, &str)| {
         cloud.log.lock().unwrap().clear();
         absent(&verify(AZURE, &[own, ("AZURE_STORAGE_ENDPOINT", &store)]));
-        cloud.asked("HEAD /state/savepoint-1/_metadata")
+        cloud.asked("HEAD /state/savepoint")
     };
     let signed = shown(("AZURE_STORAGE_SAS_TOKEN", "?sv=2024-11-04&sp=rl&sig=c2lnbmVk"));
     assert!(signed.contains("sig=c2lnbmVk") && !signed.contains("authorization:"), "{signed}");
