@@ -380,9 +380,10 @@ pub fn load_storage(
 fn storage_options(reader: &mut Reader) -> Option<Options> {
     let endpoint = reader.optional("storage.endpoint", schema::endpoint);
     let region = reader.optional("storage.region", schema::word);
+    let namenode = reader.optional("storage.namenode", schema::endpoints);
     let ca = reader.optional("storage.ca", schema::absolute_path);
     let timeout = reader.get("storage.timeout", schema::positive_duration);
-    Some(Options { endpoint, region, ca, timeout: timeout? })
+    Some(Options { endpoint, region, namenode, ca, timeout: timeout? })
 }
 
 impl Client {

@@ -1,6 +1,7 @@
 //! Flink's REST API, as far as a stop and a start need it. Works with Flink 1.15 and newer.
 
 pub mod completed;
+mod disposal;
 mod error;
 mod jobs;
 pub mod metadata;

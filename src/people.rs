@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::cluster;
 use crate::config::{Config, OnUnverifiable};
 use crate::doctor::{self, Finding, Running, Subject};
+use crate::flink::Flink;
 use crate::flink::setup::Setup;
 use crate::kubernetes::Kubernetes;
 use crate::protocol::choose::{Candidate, Choice, Decision, Situation, choose};
@@ -71,6 +72,9 @@ pub enum Request {
         min_age_ms: u64,
         /// So many savepoints stay, if not as configured.
         keep: Option<usize>,
+        /// Flink deletes, not the store.
+        #[serde(default)]
+        by_flink: bool,
     },
 }
 
@@ -203,13 +207,14 @@ fn submissions(jobs: &[Waiting], allow_non_restored_state: bool) -> Vec<Submissi
     jobs.iter().map(|one| Submission::of(one, None, allow_non_restored_state)).collect()
 }
 
-/// Answers a request on the record itself.
+/// Answers a request on the record itself. `flink`: the one that runs here.
 pub async fn answer(
     request: Request,
     record: &Record,
     storage: &Storage,
     config: &Config,
     kubernetes: Option<&Kubernetes>,
+    flink: Option<&Flink>,
 ) -> Answer {
     let result = match request {
         Request::History => history(record).await,
@@ -234,10 +239,18 @@ pub async fn answer(
             );
             return refused(reason, true);
         }
-        Request::Prune { dry_run, checkpoints, min_age_ms, keep } => {
+        Request::Prune { by_flink: true, .. } if flink.is_none() => Err(refused(
+            "Flink disposes of savepoints where it runs under an agent, and none is running here: ask where it does, or \
+             leave out --by flink"
+                .to_owned(),
+            true,
+        )),
+        Request::Prune { dry_run, checkpoints, min_age_ms, keep, by_flink } => {
             let mut terms = prune::terms(config, Duration::from_millis(min_age_ms));
             (terms.checkpoints, terms.keep) = (checkpoints, keep.unwrap_or(terms.keep));
-            prune(record, storage, config, kubernetes, &Order { terms, dry_run, epoch: None }).await
+            terms.by_flink = by_flink;
+            let order = Order { terms, dry_run, epoch: None };
+            prune(record, storage, config, kubernetes, flink.filter(|_| by_flink), &order).await
         }
     };
     result.unwrap_or_else(|refusal| refusal)
@@ -405,7 +418,7 @@ async fn plan(
     let hands = start::Hands {
         record: record.clone(),
         storage: storage.clone(),
-        marker: marker(storage, &directories, cluster)?,
+        marker: marker(storage, &directories, cluster, config)?,
         cluster: cluster.clone(),
         kubernetes: None,
         own: None,
@@ -472,9 +485,11 @@ async fn prune(
     storage: &Storage,
     config: &Config,
     kubernetes: Option<&Kubernetes>,
+    flink: Option<&Flink>,
     order: &Order,
 ) -> Result<Answer, Answer> {
     let hands = prune::Hands::of(config, &cluster(config, kubernetes).await?, record, storage);
+    let hands = prune::Hands { flink: flink.cloned(), ..hands };
     let pruned = prune::prune(&hands, order).await;
     pruned.map(Answer::Pruned).map_err(|trouble| refused(trouble.reason, trouble.passes))
 }
@@ -483,7 +498,8 @@ async fn cluster(config: &Config, kubernetes: Option<&Kubernetes>) -> Result<Str
     cluster::id(config, kubernetes).await.map_err(|error| refused(report::chain(&error), error.passes()))
 }
 
-fn marker(storage: &Storage, directories: &Directories, cluster: &str) -> Result<Marker, Answer> {
-    let folder = storage::cluster_folder(storage, directories, cluster);
-    folder.map(|folder| Marker::of(&folder)).map_err(|error| refused(report::chain(&error), error.passes()))
+fn marker(storage: &Storage, directories: &Directories, cluster: &str, config: &Config) -> Result<Marker, Answer> {
+    let trusted = config.restore.on_unverifiable == OnUnverifiable::Trust;
+    let marker = Marker::for_savepoints(storage, directories, cluster, trusted);
+    marker.map_err(|error| refused(report::chain(&error), error.passes()))
 }

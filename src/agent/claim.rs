@@ -7,7 +7,7 @@ use super::Agent;
 use super::guards::Turn;
 use super::session::{Said, Session};
 use crate::api::{ClaimReply, ClaimRequest, Finish, Orders};
-use crate::config::{Config, RecordKind, SavepointFormat};
+use crate::config::{Config, OnUnverifiable, RecordKind, SavepointFormat};
 use crate::flink::Flink;
 use crate::flink::setup::{Mode, Setup};
 use crate::protocol::choose::Decision;
@@ -19,7 +19,7 @@ use crate::protocol::point::Format;
 use crate::protocol::start::{Go, JobIds, Start, Verdict};
 use crate::record::marker::Marker;
 use crate::start::plan;
-use crate::storage::{self, Place, Storage};
+use crate::storage::{self, Storage};
 use crate::{kubernetes, report, start};
 
 impl Agent {
@@ -68,8 +68,9 @@ impl Agent {
         };
         let holder = Holder { pod: own.clone(), ..holder };
         let storage = self.storage.or_of(&setup);
-        let folder = storage::cluster_folder(&storage, &directories, cluster).map_err(|error| report::chain(&error))?;
-        let marker = self.marker_in(&folder);
+        let trusted = self.config.restore.on_unverifiable == OnUnverifiable::Trust;
+        let marker = Marker::for_savepoints(&storage, &directories, cluster, trusted);
+        let marker = self.known_marker(marker.map_err(|error| report::chain(&error))?);
         let hands = start::Hands {
             record: self.record.clone(),
             storage: storage.clone(),
@@ -114,12 +115,12 @@ impl Agent {
         Ok(reply)
     }
 
-    /// The marker in this folder. A start that waits asks again and again, each time for all that was ever written there.
-    fn marker_in(&self, folder: &Place) -> Marker {
+    /// The same marker, as far as it was read. A start that waits asks again and again, each time for all that was ever written there.
+    fn known_marker(&self, marker: Marker) -> Marker {
         let mut known = self.marker.borrow_mut();
-        match known.as_ref().filter(|marker| marker.is_in(folder)) {
-            Some(marker) => marker.clone(),
-            None => known.insert(Marker::of(folder)).clone(),
+        match known.as_ref().filter(|known| known.is(&marker)) {
+            Some(known) => known.clone(),
+            None => known.insert(marker).clone(),
         }
     }
 

@@ -31,6 +31,7 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("stop.reserve", Some("3s")),
     ("storage.endpoint", None),
     ("storage.region", None),
+    ("storage.namenode", None),
     ("storage.ca", None),
     ("storage.timeout", Some("5s")),
     ("restore.on_no_state", Some("fresh")),
@@ -452,6 +453,14 @@ pub(super) fn endpoint(text: &str) -> Result<String, String> {
     let fits = matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
     let plain = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
     if fits && plain { Ok(url.as_str().trim_end_matches('/').to_owned()) } else { Err(wrong()) }
+}
+
+/// Several endpoints, with commas between them.
+pub(super) fn endpoints(text: &str) -> Result<String, String> {
+    let endpoints: Result<Vec<String>, String> = text.split(',').map(|one| endpoint(one.trim())).collect();
+    endpoints
+        .map(|endpoints| endpoints.join(","))
+        .map_err(|_| expected("URLs such as \"http://namenode-1:9870,http://namenode-2:9870\"", text))
 }
 
 pub(super) fn cluster_id(text: &str) -> Result<String, String> {

@@ -56,7 +56,7 @@ fn defaults_are_the_documented_ones() {
         checkpoint: Checkpoint { directory: None },
         session: SessionCluster { parallel: 32 },
         stop: Stop { grace: Duration::from_secs(30), reserve: Duration::from_secs(3) },
-        storage: Options { endpoint: None, region: None, ca: None, timeout: Duration::from_secs(5) },
+        storage: Options { endpoint: None, region: None, namenode: None, ca: None, timeout: Duration::from_secs(5) },
         restore: Restore {
             on_no_state: OnNoState::Fresh,
             on_broken: OnBroken::Refuse,
@@ -248,7 +248,7 @@ fn the_record_is_a_local_directory_or_a_config_map() {
         ("s3://bucket", Err("expected a URL")),
         ("s3:///x", Err("expected a URL")),
         ("abfss://c@a/x", Err("expected a URL")),
-        ("hdfs://namenode/x", Err("expected a URL")),
+        ("viewfs://cluster/x", Err("expected a URL")),
         ("file:///", Err("expected a URL")),
         ("file://host/a", Err("expected a URL")),
         ("/a/b", Err("expected a URL")),

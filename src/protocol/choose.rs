@@ -10,6 +10,7 @@ mod explain;
 mod leftovers;
 mod points;
 mod several;
+mod unseen;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,7 @@ use super::ha::{Dealing, Leftovers, OnLeftover};
 use super::history::{Epoch, History};
 use super::id::JobId;
 use super::point::{Found, PointRef, normalize, same};
+use unseen::by_record_alone;
 
 /// What the configuration says about starts that can't go on as usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +82,9 @@ pub struct Situation {
     /// What Flink's own high availability has left, if it is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leftovers: Option<Leftovers>,
+    /// Why a part of storage can't be seen by any listing; none if all of it was listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<String>,
     /// The clock; only the age limit reads it.
     pub now: Timestamp,
     /// Whether a session cluster starts: it restores nothing by itself.
@@ -213,6 +218,9 @@ fn decide(situation: &Situation, points: &Points) -> Choice {
             return going_back(situation, points, choice);
         }
     }
+    if let Some(why) = &situation.unseen {
+        return by_record_alone(situation, points, latest, why);
+    }
     match latest {
         None => without_history(situation, points),
         Some((number, epoch, _)) if epoch.is_several() => several::application(situation, number, epoch),
@@ -253,21 +261,25 @@ fn without_history(situation: &Situation, points: &Points) -> Choice {
     }
 }
 
+/// What came to its own end is not run again.
+fn held(number: u64, epoch: &Epoch) -> Option<Choice> {
+    let how = epoch.ended.as_ref()?.how;
+    match how {
+        EndKind::Finished | EndKind::Cancelled => Some(plain(
+            Decision::Hold,
+            &format!(
+                "the job {} in epoch {number} and is not run again by itself. To run it again: savepointd fresh, or \
+                 savepointd pin PATH",
+                how.as_str()
+            ),
+        )),
+        EndKind::Stopped | EndKind::Failed => None,
+    }
+}
+
 fn go_on(situation: &Situation, points: &Points, number: u64, epoch: &Epoch) -> Choice {
-    if let Some(end) = &epoch.ended {
-        match end.how {
-            EndKind::Finished | EndKind::Cancelled => {
-                return plain(
-                    Decision::Hold,
-                    &format!(
-                        "the job {} in epoch {number} and is not run again by itself. To run it again: savepointd fresh, \
-                         or savepointd pin PATH",
-                        end.how.as_str()
-                    ),
-                );
-            }
-            EndKind::Stopped | EndKind::Failed => {}
-        }
+    if let Some(held) = held(number, epoch) {
+        return held;
     }
     let line = points.line(situation, number);
     let missing = points.gap(situation, number, epoch, &line);

@@ -19,7 +19,7 @@ use super::ha::{Dealing, Leftovers, Places};
 use super::history::History;
 use super::id::JobId;
 use super::jobs::Waiting;
-use super::point::{Found, PointRef, normalize, same};
+use super::point::{Found, Listing, PointRef, normalize, same};
 use super::salvage::salvage;
 use super::stop::{Search, Secured};
 use super::time::Moment;
@@ -101,6 +101,8 @@ pub struct Start {
     /// What storage holds, once it was listed.
     found: Option<Vec<Found>>,
     leftovers: Option<Leftovers>,
+    /// Why a part of it can't be seen.
+    unseen: Option<String>,
     broken: BTreeMap<String, String>,
     doubted: BTreeMap<String, String>,
     /// What was verified whole; not looked at twice.
@@ -126,6 +128,7 @@ impl Start {
             epoch: 0,
             found: None,
             leftovers: None,
+            unseen: None,
             broken: BTreeMap::new(),
             doubted: BTreeMap::new(),
             whole: None,
@@ -211,7 +214,7 @@ impl Start {
                 self.new_record = false;
                 self.state = State::List;
             }
-            (State::List, Event::Listed(Ok(found))) => self.listed(found),
+            (State::List, Event::Listed(Ok(listing))) => self.listed(listing),
             (State::LookAtLeftovers(_), Event::Leftovers(Ok(leftovers))) => {
                 self.leftovers = Some(leftovers);
                 self.choose();
@@ -265,7 +268,11 @@ impl Start {
         Effect::List { directories, recorded, adopt: latest.is_none() }
     }
 
-    fn listed(&mut self, found: Vec<Found>) {
+    fn listed(&mut self, Listing { found, unseen }: Listing) {
+        if let Some(reason) = unseen.as_ref().filter(|_| !self.plan.policy.trust_unverifiable) {
+            return self.trouble(Trouble { reason: reason.clone(), passes: false });
+        }
+        self.unseen = unseen;
         let highest =
             found.iter().filter_map(|found| found.epoch.or_else(|| found.job_id?.epoch_of(&self.plan.cluster)));
         let highest = highest.max().unwrap_or(0);
@@ -302,6 +309,7 @@ impl Start {
             broken: self.broken.clone(),
             doubted: self.doubted.clone(),
             leftovers: self.leftovers.clone(),
+            unseen: self.unseen.clone(),
             now: self.plan.now,
             session: self.plan.session,
         }

@@ -8,7 +8,7 @@ use super::{Hands, Order};
 use crate::flink::metadata::ReadError;
 use crate::protocol::choose::{Decision, Situation, choose};
 use crate::protocol::history::History;
-use crate::protocol::point::same;
+use crate::protocol::point::{Listing, same};
 use crate::protocol::retention::{Inventory, Line, Reading, findings};
 use crate::protocol::start::Trouble;
 use crate::protocol::stop::{Search, Secured};
@@ -39,7 +39,10 @@ pub(super) async fn survey(hands: &Hands, order: &Order, again: bool) -> Result<
     let recorded: Vec<_> = history.saved().map(|(_, saved)| saved.point.clone()).collect();
     let (storage, cluster) = (&hands.storage, &hands.cluster);
     let found = storage::list(storage, &directories, &recorded, cluster, false, &jobs).await;
-    let found = found.map_err(|error| trouble(&error))?;
+    let Listing { found, unseen } = found.map_err(|error| trouble(&error))?;
+    if let Some(why) = unseen {
+        return Err(never(why));
+    }
     let mut folders = Vec::new();
     for directory in directories.iter().map(|one| one.checkpoint.as_str()).collect::<BTreeSet<_>>() {
         let more = storage::job_folders(storage, directory, cluster, &jobs).await;
@@ -50,6 +53,7 @@ pub(super) async fn survey(hands: &Hands, order: &Order, again: bool) -> Result<
     let given = newest.and_then(|(_, epoch, _)| epoch.claim.as_ref()?.job_id);
     let mut inventory = Inventory {
         situation: Situation {
+            unseen: None,
             cluster: cluster.clone(),
             epoch: u64::MAX,
             explicit: newest.and_then(|(.., based)| based.explicit.clone()),

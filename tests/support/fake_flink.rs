@@ -267,7 +267,8 @@ pub fn write_point(directory: &Path, number: u64) {
 }
 
 fn number_of(directory: &str) -> Option<u64> {
-    let bytes = fs::read(Path::new(directory.trim_start_matches("file://")).join("_metadata")).ok()?;
+    let path = directory.split_once("://").map_or(directory, |(_, path)| path);
+    let bytes = fs::read(Path::new(path).join("_metadata")).ok()?;
     Some(u64::from_be_bytes(bytes.get(8..16)?.try_into().ok()?))
 }
 
@@ -424,6 +425,12 @@ impl Shared {
                 let kept = json!({ "enabled": true, "delete_on_cancellation": deletes });
                 (200, json!({ "mode": "exactly_once", "interval": 5_000, "externalization": kept }))
             }
+            (Call::Dispose, _) => {
+                let id = format!("{:032x}", job.operations.len() + 1);
+                job.operations.insert(id.clone(), dispose(&request.body));
+                (200, json!({ "request-id": id }))
+            }
+            (Call::PollDisposal, [.., id]) => (200, job.operations.get(*id).cloned().unwrap_or_default()),
             (Call::Cancel, _) => {
                 (job.state, job.running) = ("CANCELED", 0);
                 (202, json!({}))
@@ -440,12 +447,7 @@ impl Shared {
 
     fn carry_out(self: &Arc<Self>, id: String, body: &str, stops: bool, how: Stopping) {
         let body: Value = serde_json::from_str(body).unwrap();
-        let target = PathBuf::from(
-            body[if stops { "targetDirectory" } else { "target-directory" }]
-                .as_str()
-                .unwrap()
-                .trim_start_matches("file://"),
-        );
+        let target = body[if stops { "targetDirectory" } else { "target-directory" }].as_str().unwrap().to_owned();
         let (shared, adopted) = (Arc::clone(self), self.state().adopted);
         let work = move || {
             if let Stopping::After(delay) = &how {
@@ -463,11 +465,14 @@ impl Shared {
             let result = match how {
                 Stopping::Fails(trace) => failure(trace),
                 Stopping::After(_) => {
+                    // Whatever it is called, it lies on this machine.
+                    let (scheme, path) = target.split_once("://").unwrap_or(("file", &target));
                     let location = if stops {
-                        job.finish_with_savepoint(&target, &shared.checkpoints)
+                        job.finish_with_savepoint(Path::new(path), &shared.checkpoints)
                     } else {
-                        job.savepoint(&target, "SAVEPOINT")
+                        job.savepoint(Path::new(path), "SAVEPOINT")
                     };
+                    let location = location.replacen("file://", &format!("{scheme}://"), 1);
                     let location = location.replacen("file:///", "file:/", 1);
                     json!({ "status": { "id": "COMPLETED" }, "operation": { "location": location } })
                 }
@@ -475,6 +480,16 @@ impl Shared {
             job.operations.insert(id, result);
         };
         std::thread::spawn(work);
+    }
+}
+
+/// Flink deletes the files that `_metadata` names, and it.
+fn dispose(body: &str) -> Value {
+    let body: Value = serde_json::from_str(body).unwrap();
+    let savepoint = body["savepoint-path"].as_str().unwrap().trim_start_matches("file://");
+    match fs::remove_dir_all(savepoint) {
+        Ok(()) => json!({ "status": { "id": "COMPLETED" }, "operation": {} }),
+        Err(_) => failure("org.apache.flink.util.FlinkException: Could not dispose savepoint."),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod flink;
 pub mod ha;
 pub mod http;
 pub mod life;
+pub mod many_files;
 pub mod metadata;
 pub mod process;
 pub mod store_proxy;

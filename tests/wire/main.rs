@@ -16,6 +16,7 @@
 mod support;
 
 mod agent_death;
+mod credentials;
 mod deadline;
 mod ends;
 mod estimate;
@@ -29,6 +30,7 @@ mod ladder;
 mod leftovers;
 mod native;
 mod processes;
+mod pruning;
 mod refusals;
 mod retention;
 mod salvage;
@@ -38,5 +40,6 @@ mod signals;
 mod starts;
 mod surface;
 mod tidings;
+mod unseen;
 mod verify;
 mod world;

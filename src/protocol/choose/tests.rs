@@ -7,6 +7,7 @@ pub(in crate::protocol) mod properties;
 mod savepoints;
 mod seen;
 mod situations;
+mod unseen;
 
 use super::*;
 use crate::protocol::entry::{Based, Claim, Directories, End, Entry, Fact, Holder, RestoreFailed, Saved, VERSION};
@@ -276,6 +277,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
     };
     Case {
         situation: Situation {
+            unseen: None,
             cluster: CLUSTER.into(),
             epoch: number,
             history: History::read(&entries),

@@ -36,7 +36,7 @@ fn at(hour: i64) -> Timestamp {
 }
 
 fn terms(keep: usize) -> Terms {
-    Terms { keep, max_age: None, min_age: SignedDuration::from_hours(24), checkpoints: false }
+    Terms { keep, max_age: None, min_age: SignedDuration::from_hours(24), checkpoints: false, by_flink: false }
 }
 
 fn point(path: String, epoch: u64, id: u64) -> PointRef {
@@ -160,6 +160,7 @@ impl Past {
         let mut history = History::read(&self.entries);
         history.cluster = Some(CLUSTER.into());
         let situation = Situation {
+            unseen: None,
             cluster: CLUSTER.into(),
             epoch: history.highest_epoch() + 1,
             history,

@@ -7,7 +7,7 @@ use super::super::entry::{Directories, Entry, Fact, Holder, PodRef};
 use super::super::ha::{Leftovers, Places};
 use super::super::id::{Id, JobId};
 use super::super::jobs::Waiting;
-use super::super::point::{Found, PointRef};
+use super::super::point::{Listing, PointRef};
 use super::super::stop::Search;
 
 /// What a start is asked for.
@@ -106,7 +106,7 @@ pub enum Event {
     /// Whether the facts were added.
     Appended(Appended),
     /// What the directories hold.
-    Listed(Result<Vec<Found>, Trouble>),
+    Listed(Result<Listing, Trouble>),
     /// What Flink's own high availability has left.
     Leftovers(Result<Leftovers, Trouble>),
     /// Whether that is durable.

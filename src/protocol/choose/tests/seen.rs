@@ -38,6 +38,7 @@ fn situation(base: Option<&PointRef>, seen: &[String], found: Vec<Found>) -> Sit
         .map(|fact| Entry { version: VERSION, write_id: Id::from_bytes([2; 16]), at: at(1), epoch: 1, fact })
         .collect();
     Situation {
+        unseen: None,
         cluster: CLUSTER.to_owned(),
         epoch: 2,
         history: History::read(&entries),

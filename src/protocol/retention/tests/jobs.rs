@@ -53,7 +53,7 @@ fn in_session(past: &Past) -> Inventory {
 }
 
 fn deleted(inventory: &Inventory, keep: usize, max_age: Option<SignedDuration>) -> Vec<String> {
-    let terms = Terms { keep, max_age, min_age: SignedDuration::ZERO, checkpoints: false };
+    let terms = Terms { keep, max_age, min_age: SignedDuration::ZERO, checkpoints: false, by_flink: false };
     let lines = findings(inventory, &terms).lines;
     lines.into_iter().filter(|line| line.verdict == Verdict::Delete).map(|line| line.path).collect()
 }
