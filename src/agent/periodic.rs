@@ -1,4 +1,4 @@
-//! Savepoints by the clock, where `savepoint.interval` is set. What is due and when, [`protocol::periodic`] says.
+//! Savepoints by the clock, where `savepoint.interval` is set. What is due and when, [`protocol::periodic`](crate::protocol::periodic) says.
 
 use std::rc::Rc;
 use std::time::Duration;
