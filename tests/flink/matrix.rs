@@ -9,6 +9,7 @@ mod written;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
@@ -136,7 +137,10 @@ fn happen(plan: &Plan) -> Vec<Row> {
             };
             catch_unwind(AssertUnwindSafe(cell)).map_err(|panic| said(panic.as_ref()))
         };
-        rows.push((plan.clone(), *scenario, cell));
+        let row = (plan.clone(), *scenario, cell);
+        // The whole takes long.
+        let _ = writeln!(std::io::stderr(), "{}", line(&row));
+        rows.push(row);
     }
     if let (Some(chain), Some((_, _, last @ Ok(_)))) = (chain, rows.last_mut())
         && let Err(panic) = catch_unwind(AssertUnwindSafe(|| chain.end()))
@@ -151,30 +155,26 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
-/// Prints the table; what is wrong is told in full behind it.
-fn table(rows: &[Row]) -> Vec<String> {
-    println!("| Flink | state | what happens | outcome | restored from | lost | repeated | wrong |");
-    println!("|---|---|---|---|---|---|---|---|");
-    let mut wrong = Vec::new();
-    for (plan, scenario, cell) in rows {
-        let head = format!("| {} | {} | {scenario} |", plan.version, plan.backend);
-        match cell {
-            Ok(cell) => println!(
-                "{head} {} | {} | {} | {} | {} |",
-                cell.outcome, cell.restored, cell.lost, cell.repeated, cell.wrong
-            ),
-            Err(reason) => {
-                println!("{head} FAILED | | | | |");
-                wrong.push(format!("{head} {reason}"));
-            }
+/// A line of the table.
+fn line((plan, scenario, cell): &Row) -> String {
+    let head = format!("| {} | {} | {scenario} |", plan.version, plan.backend);
+    match cell {
+        Ok(Cell { outcome, restored, lost, repeated, wrong }) => {
+            format!("{head} {outcome} | {restored} | {lost} | {repeated} | {wrong} |")
         }
+        Err(_) => format!("{head} FAILED | | | | |"),
     }
-    wrong
 }
 
 fn assert_holds(plans: Vec<Plan>) {
     let rows = run(plans);
-    let wrong = table(&rows);
+    println!("| Flink | state | what happens | outcome | restored from | lost | repeated | wrong |");
+    println!("|---|---|---|---|---|---|---|---|");
+    let mut wrong = Vec::new();
+    for row in &rows {
+        println!("{}", line(row));
+        wrong.extend(row.2.as_ref().err().map(|reason| format!("{} {reason}", line(row))));
+    }
     assert!(wrong.is_empty(), "{} of {} cells:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 
@@ -11,9 +10,6 @@ use super::super::support::flink::{Cluster, START, STOP, version_number};
 use super::super::support::process::Process;
 use super::written::{self, Written};
 use super::{Backend, Scenario};
-
-/// Of the stop that is too slow for it.
-const DEADLINE: Duration = Duration::from_secs(8);
 
 /// What came of it.
 #[derive(Debug, Clone)]
@@ -64,8 +60,7 @@ impl Chain {
         let mut chain =
             Self { cluster, running: None, point: None, tally: "tally", parallelism: 1, old: BTreeSet::new() };
         if soon {
-            let grace = format!("stop.grace={}s", DEADLINE.as_secs());
-            chain.cluster.settings = vec![grace, "stop.reserve=2s".to_owned()];
+            chain.cluster.settings = vec!["stop.grace=8s".to_owned(), "stop.reserve=2s".to_owned()];
         }
         chain.start();
         chain.cluster.settings.clear();
@@ -153,11 +148,8 @@ impl Chain {
         self.cluster.checkpoints(1);
         self.cluster.control("slowsnap", "30000");
         let mut process = self.running.take().unwrap();
-        let begin = Instant::now();
         process.signal(Signal::SIGTERM);
         assert_eq!(process.exit_code(STOP), 143, "{}", process.text());
-        let took = begin.elapsed();
-        assert!(took < DEADLINE, "ended after {took:?}\n{}", process.text());
         self.cluster.uncontrol("slowsnap");
         let outcome = process.find("stopped").unwrap();
         let ended = (outcome["outcome"].as_str(), outcome["recorded"].as_bool());
