@@ -10,6 +10,7 @@ use super::restoring::Restoring;
 use super::session::Session;
 use crate::api::ReleaseOrder;
 use crate::exit::Exit;
+use crate::flink::version;
 use crate::protocol::confirm::{Confirm, Confirmation};
 use crate::protocol::entry::{End, EndKind, Fact};
 use crate::protocol::point::{PointRef, normalize};
@@ -93,6 +94,9 @@ impl Agent {
                     "the job's own code has Flink delete checkpoints when the JobManager ends; a stop that must fall back to \
                      one will end the JobManager with SIGKILL. Remove the retention setting from the job's code"
                 );
+            }
+            if let Some(lacks) = session.flink.version().await.ok().as_deref().and_then(version::shortcoming) {
+                tracing::warn!("{lacks}");
             }
             let survive = retains.unwrap_or(true);
             session.retains.set(Some(survive));

