@@ -12,6 +12,7 @@ use super::super::time::{Deadline, Moment};
 
 /// What a stop knows when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Plan {
     /// The job; none if its id is not known yet.
     pub job_id: Option<JobId>,
