@@ -85,7 +85,7 @@ pub enum Answer {
     /// All recorded points, newest first.
     History(Vec<Row>),
     /// What the next start would do.
-    Plan(Plan),
+    Plan(Box<Plan>),
     /// What was found out about that on which savepointd relies.
     Findings(Vec<Finding>),
     /// The savepoint that was taken.
@@ -431,7 +431,7 @@ async fn plan(
             let decision = go.decision().as_str().to_owned();
             let path = go.base.map(|base| base.path);
             let jobs = submissions(&go.jobs, config.restore.allow_non_restored_state);
-            Answer::Plan(Plan {
+            Answer::Plan(Box::new(Plan {
                 decision,
                 path,
                 reason: go.reason,
@@ -439,12 +439,12 @@ async fn plan(
                 jobs,
                 version,
                 situation,
-            })
+            }))
         }
         Verdict::No { decision, reason, candidates } => {
             let decision = decision.as_str().to_owned();
             let jobs = Vec::new();
-            Answer::Plan(Plan { decision, path: None, reason, candidates, jobs, version, situation })
+            Answer::Plan(Box::new(Plan { decision, path: None, reason, candidates, jobs, version, situation }))
         }
         Verdict::Later { reason, .. } | Verdict::Superseded { reason } => refused(reason, true),
     })

@@ -416,7 +416,7 @@ impl Stop {
         let ours = self.plan.job_id.or_else(|| self.attempt().map(|attempt| attempt.job_id));
         let named = jobs.iter().find(|job| Some(job.id) == ours);
         let only = if let [job] = jobs { Some(job) } else { None };
-        named.or(only.filter(|_| !self.plan.several)).cloned()
+        named.or_else(|| only.filter(|_| !self.plan.several)).cloned()
     }
 
     fn look_again(&mut self, now: Moment, reason: &str) {

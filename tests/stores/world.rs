@@ -61,13 +61,12 @@ pub fn claim(epoch: u64) -> Entry {
 
 /// The fact that an epoch was claimed by this process, with this job and these directories.
 pub fn claim_of(job_id: JobId, savepoint: &str, checkpoint: &str) -> serde_json::Value {
-    let directories =
-        Directories {
-            savepoint: savepoint.to_owned(),
-            flink_savepoint: None,
-            checkpoint: checkpoint.to_owned(),
-            high_availability: None,
-        };
+    let directories = Directories {
+        savepoint: savepoint.to_owned(),
+        flink_savepoint: None,
+        checkpoint: checkpoint.to_owned(),
+        high_availability: None,
+    };
     let holder = holder::current(random::id());
     serde_json::to_value(Fact::Claimed(Claim { job_id: Some(job_id), holder, directories, session: false })).unwrap()
 }

@@ -127,14 +127,20 @@ fn facts() -> Vec<Fact> {
     facts.extend([Kind::Final, Kind::Periodic, Kind::Manual, Kind::Checkpoint].map(|kind| Fact::Saved(saved(kind))));
     let ends = [EndKind::Finished, EndKind::Cancelled, EndKind::Stopped, EndKind::Failed];
     facts.extend(ends.map(|how| Fact::Ended(end(how))));
-    let of_job = |event| Fact::Job(OfJob { job_id: id, job_name: "orders".into(), event });
-    facts.extend(ends.map(|how| of_job(JobEvent::Ended(end(how)))));
-    facts.extend([None, Some(point())].map(|restored| of_job(JobEvent::Running { restored })));
-    let stopped = JobEvent::Stopped { outcome: StopOutcome::Savepoint, reason: "so".into() };
-    facts.push(Fact::Job(OfJob { job_id: id, job_name: String::new(), event: stopped }));
-    facts.push(of_job(JobEvent::Unknown));
+    facts.extend(of_jobs(ends.map(end)));
     facts.extend(StopOutcome::ALL.map(|outcome| Fact::Stopped { outcome, reason: "so".into() }));
     facts
+}
+
+/// What can be said of one job among several.
+fn of_jobs(ends: [End; 4]) -> Vec<Fact> {
+    let job_id = Id::from_bytes([1; 16]);
+    let of_job = |event| Fact::Job(OfJob { job_id, job_name: "orders".into(), event });
+    let stopped = JobEvent::Stopped { outcome: StopOutcome::Savepoint, reason: "so".into() };
+    let running = [None, Some(point())].map(|restored| JobEvent::Running { restored });
+    let nameless = Fact::Job(OfJob { job_id, job_name: String::new(), event: stopped });
+    let events = ends.map(JobEvent::Ended).into_iter().chain(running).chain([JobEvent::Unknown]);
+    events.map(of_job).chain([nameless]).collect()
 }
 
 /// The tag of each variant; one that is added has to be named here, and then told in [`facts`].

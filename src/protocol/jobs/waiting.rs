@@ -63,7 +63,7 @@ pub fn waiting(history: &History, before: u64, seen: Option<Seen>) -> Vec<Waitin
                 let at = waiting.iter().position(|one| is_at(one, from))?;
                 Some(waiting.remove(at))
             });
-            let takes_over = taken_over.is_some();
+            let goes_on = taken_over.is_some();
             if past.is_over() {
                 continue;
             }
@@ -82,7 +82,7 @@ pub fn waiting(history: &History, before: u64, seen: Option<Seen>) -> Vec<Waitin
             };
             let mut elder = waiting.iter().filter(|other| other.epoch < number && other.job_name == past.name);
             let only_elder = elder.next().is_some() && elder.next().is_none();
-            if !shared && !past.name.is_empty() && only_elder && !takes_over {
+            if !shared && !past.name.is_empty() && only_elder && !goes_on {
                 // It was submitted anew, on purpose: what it has done since is what counts under its name.
                 waiting.retain(|other| other.epoch == number || other.job_name != past.name);
             }

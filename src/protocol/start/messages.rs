@@ -12,6 +12,7 @@ use super::super::stop::Search;
 
 /// What a start is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Plan {
     /// The cluster's id.
     pub cluster: String,

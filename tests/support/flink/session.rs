@@ -22,6 +22,9 @@ impl Cluster {
             ("jobmanager.memory.process.size", "1000m"),
             ("taskmanager.memory.process.size", "1400m"),
             ("web.upload.dir", "/"),
+            // Many jobs start at once, and a busy machine must not make TaskManagers of them that are lost.
+            ("heartbeat.interval", ""),
+            ("heartbeat.timeout", ""),
         ];
         let cluster = Self::with(version, &configuration);
         // What lies there already counts as uploaded.

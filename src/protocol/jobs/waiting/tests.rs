@@ -115,7 +115,7 @@ fn a_job_waits_until_one_was_restored_from_exactly_its_point() {
     assert_eq!(stopped.waits(), [waits("a", 1, 1, 5), waits("b", 1, 2, 9)]);
     let from = path(1, id(1, 1), 5);
     // Restored, and nothing completed since: that point is still the newest state.
-    let again = stopped.clone().began(2).running(2, 1, "a", Some(&from));
+    let again = stopped.began(2).running(2, 1, "a", Some(&from));
     assert_eq!(again.waits(), [waits("a", 1, 1, 5), waits("b", 1, 2, 9)]);
     let now = waiting(&History::read(&again.entries), 2, None);
     let epoch = History::read(&again.entries).epochs.remove(&2);
