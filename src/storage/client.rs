@@ -50,7 +50,7 @@ pub(super) fn open(
     })
 }
 
-/// Where the `NameNode`s of one HDFS serve HTTP: as configured, else where the URL says, else at the usual port.
+/// Where the NameNodes of one HDFS serve HTTP: as configured, else where the URL says, else at the usual port.
 fn name_nodes(authority: &str, web: Option<Web>, options: &Options) -> Option<Vec<Url>> {
     if let Some(configured) = &options.namenode {
         return configured.split(',').map(|address| Url::parse(address.trim()).ok()).collect();

@@ -19,7 +19,7 @@ pub enum Error {
         "{0} can't be read: set storage.endpoint (SAVEPOINTD_STORAGE__ENDPOINT) to the endpoint at which this store speaks S3"
     )]
     NoEndpoint(String),
-    /// The `NameNode`'s address can't be known from the URL.
+    /// The NameNode's address can't be known from the URL.
     #[error("{0} can't be read: set storage.namenode (SAVEPOINTD_STORAGE__NAMENODE) to where the NameNode serves HTTP")]
     NoNameNode(String),
     /// The URL names no place.

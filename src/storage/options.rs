@@ -18,7 +18,7 @@ pub struct Options {
     pub endpoint: Option<String>,
     /// The region of what speaks S3.
     pub region: Option<String>,
-    /// Where the `NameNode`s of HDFS serve HTTP, with commas between them; none is where the URL says.
+    /// Where the NameNodes of HDFS serve HTTP, with commas between them; none is where the URL says.
     pub namenode: Option<String>,
     /// A PEM file with the roots to trust in place of the system's.
     pub ca: Option<PathBuf>,

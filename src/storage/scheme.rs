@@ -24,18 +24,18 @@ pub(super) enum Bucket {
         /// The bucket's name.
         name: String,
     },
-    /// HDFS, by the HTTP address of its `NameNode`.
+    /// HDFS, by the HTTP address of its NameNode.
     Hdfs {
-        /// The URL's host and port: the `NameNode`'s for RPC, or a name service; empty for Hadoop's default.
+        /// The URL's host and port: the NameNode's for RPC, or a name service; empty for Hadoop's default.
         authority: String,
-        /// Whether these are the ones of the `NameNode`'s HTTP server; and whether that speaks TLS.
+        /// Whether these are the ones of the NameNode's HTTP server; and whether that speaks TLS.
         web: Option<Web>,
     },
     /// Azure's blobs, also where they are named as files of a data lake.
     Azure { container: String, account: String, host: String },
 }
 
-/// How a URL names a `NameNode`'s HTTP server.
+/// How a URL names a NameNode's HTTP server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Web {
     Plain,

@@ -1,7 +1,7 @@
-//! HDFS by its REST API, `WebHDFS`: as a store like any other. Without Kerberos: who asks is told by a name.
+//! HDFS by its REST API, WebHDFS: as a store like any other. Without Kerberos: who asks is told by a name.
 //!
 //! HDFS has no creation with content that is seen whole or not at all. So a file is written under a name of its own and then renamed,
-//! which the `NameNode` does for one of several who want the same name.
+//! which the NameNode does for one of several who want the same name.
 
 mod call;
 mod wire;
@@ -38,7 +38,7 @@ impl fmt::Display for WebHdfs {
 }
 
 impl WebHdfs {
-    /// HDFS behind these `NameNode`s' HTTP addresses, of which one is active, for a user.
+    /// HDFS behind these NameNodes' HTTP addresses, of which one is active, for a user.
     pub(super) fn new(
         http: reqwest::Client,
         addresses: Vec<url::Url>,

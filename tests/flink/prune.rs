@@ -21,7 +21,8 @@ fn checkpoints_left_over_by_rocksdb_go_by_the_verb_alone_and_savepoints_by_flink
         if version.starts_with('1') { "state.backend.incremental" } else { "execution.checkpointing.incremental" };
     let mut cluster = Cluster::with(version, &[(key, "rocksdb"), (incremental, "true")]);
     let control = cluster.dir.path().join("control.sock").display().to_string();
-    cluster.settings.push(format!("control_socket={control}"));
+    let socket = cluster.dir.path().join("run.sock").display().to_string();
+    cluster.settings.extend([format!("socket={socket}"), format!("control_socket={control}")]);
     // Enough for files of their own.
     cluster.job_options = ["--state-bytes", "4000000"].map(str::to_owned).to_vec();
     cluster.start_task_manager();

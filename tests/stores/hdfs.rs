@@ -1,4 +1,4 @@
-//! HDFS: the same contracts as elsewhere, on a real `NameNode` and `DataNode`; and what only HDFS answers.
+//! HDFS: the same contracts as elsewhere, on a real NameNode and DataNode; and what only HDFS answers.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;

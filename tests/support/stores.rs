@@ -106,7 +106,7 @@ impl Store {
         Self::of(proxy, port, &format!("abfss://state@{account}.dfs.core.windows.net"), variables, child, dir)
     }
 
-    /// HDFS by `WebHDFS`: a NameNode and a DataNode in one JVM. What goes to the DataNode passes by the proxy.
+    /// HDFS by WebHDFS: a NameNode and a DataNode in one JVM. What goes to the DataNode passes by the proxy.
     pub fn hdfs() -> Self {
         Self::hdfs_for_flink().0
     }

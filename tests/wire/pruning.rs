@@ -73,8 +73,8 @@ fn flink_disposes_of_savepoints_that_it_deletes_alone_and_its_answer_is_read() {
         assert!(about(&outcomes, gone)["deleted"] == true && !gone.exists(), "{outcomes:#?}");
     }
     assert_eq!((world.flink.count(Call::Dispose), world.flink.count(Call::PollDisposal)), (2, 2 + 3), "each was read");
-    let spared = about(&outcomes, &points[1]);
-    assert!(spared["reason"].as_str().unwrap().contains("Flink would delete what it refers to"), "{spared:#}");
+    let kept = about(&outcomes, &points[1]);
+    assert!(kept["reason"].as_str().unwrap().contains("Flink would delete what it refers to"), "{kept:#}");
     assert!(shared.exists() && points[1].join("_metadata").exists());
     let left = about(&outcomes, &half);
     assert!(

@@ -46,7 +46,7 @@ fn with_trust_the_record_alone_says_what_is_restored_and_what_it_does_not_know_i
 
     refused(&world, &how(), &["viewfs://", "can't be verified"]);
     let process = world.up(&trusting);
-    assert_eq!(world.told(), Some(newest.clone()));
+    assert_eq!(world.told(), Some(newest));
     let based = world.entries().into_iter().rfind(|entry| entry["fact"]["what"] == "based").unwrap().to_string();
     assert!(based.contains("by the record alone") && based.contains("restore.on_unverifiable"), "{based}");
     // It completes a checkpoint that no listing can see, and is killed.

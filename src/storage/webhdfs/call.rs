@@ -1,4 +1,4 @@
-//! One call of `WebHDFS`: the active `NameNode` is found, its redirection followed, and what passes is tried again.
+//! One call of WebHDFS: the active NameNode is found, its redirection followed, and what passes is tried again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use url::Url;
 
 use super::wire::{Exception, Remote};
 
-/// So often it is tried at each `NameNode`.
+/// So often it is tried at each NameNode.
 const TRIES: usize = 3;
 /// How soon again.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -127,7 +127,7 @@ impl Trouble {
         }
     }
 
-    /// Whether this `NameNode` has certainly done nothing, and another one may.
+    /// Whether this NameNode has certainly done nothing, and another one may.
     fn asks_elsewhere(&self) -> bool {
         match self {
             Self::NoConnection { source, .. } => source.is_connect(),
@@ -137,7 +137,7 @@ impl Trouble {
     }
 }
 
-/// The `NameNode`s of one HDFS.
+/// The NameNodes of one HDFS.
 #[derive(Debug)]
 pub(super) struct NameNodes {
     http: reqwest::Client,

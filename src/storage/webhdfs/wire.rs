@@ -1,4 +1,4 @@
-//! The JSON of `WebHDFS`, only the fields that are read.
+//! The JSON of WebHDFS, only the fields that are read.
 
 use serde::Deserialize;
 
@@ -46,7 +46,7 @@ pub(super) enum Kind {
     Other,
 }
 
-/// Why the `NameNode` or a `DataNode` does not do it.
+/// Why the NameNode or a DataNode does not do it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Remote {
     #[serde(rename = "RemoteException")]
