@@ -139,7 +139,6 @@ async fn entrypoint(
     end
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 struct Supervision {
     socket: PathBuf,
     clock: Clock,

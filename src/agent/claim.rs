@@ -234,7 +234,7 @@ impl Agent {
             former.gone.send_replace(true);
         }
         let (epoch, several, after) = (session.epoch(), session.several.get(), session.newest.get());
-        self.orders.send_replace(Orders { epoch, several, after, ..Orders::default() });
+        self.orders.send_replace(Orders { epoch, after, several, ..Orders::default() });
         self.metrics.epoch(session.epoch());
         self.guards.tell(session.epoch(), Turn::Claimed);
         if running {

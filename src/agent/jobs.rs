@@ -14,7 +14,7 @@ use crate::flink::setup::Mode;
 use crate::kubernetes::Severity;
 use crate::protocol::entry::JobEvent;
 use crate::protocol::id::JobId;
-use crate::protocol::jobs::{Submission, Waiting, called};
+use crate::protocol::jobs::{Submission, Version, Waiting, called};
 use crate::protocol::point::{PointRef, normalize, same};
 use crate::protocol::stop::{Job, JobState, JobsReply, RecordReply};
 use crate::{record, stop};
@@ -55,7 +55,7 @@ impl Agent {
     }
 
     async fn several_are_up(&self, session: &Session) {
-        session.version.set(session.flink.version().await.ok().flatten());
+        session.version.set(session.flink.version().await.ok().as_deref().and_then(Version::parse));
         let waiting = session.waiting.borrow().len();
         tracing::info!(epoch = session.epoch(), waiting, "a cluster of several jobs is up");
         *session.confirmed.borrow_mut() = Some("a cluster of several jobs".to_owned());

@@ -8,7 +8,6 @@ use serde::Deserialize;
 use super::{Checkpoints, Error, Flink, wire};
 use crate::protocol::confirm::Restored;
 use crate::protocol::id::JobId;
-use crate::protocol::jobs::Version;
 
 /// `GET /jobs/:id/checkpoints`, as far as it tells how long the last one took.
 #[derive(Debug, Deserialize)]
@@ -25,13 +24,6 @@ struct LatestDuration {
 struct CompletedDuration {
     #[serde(default)]
     end_to_end_duration: Option<u64>,
-}
-
-/// `GET /config`
-#[derive(Debug, Deserialize)]
-struct ClusterConfig {
-    #[serde(rename = "flink-version")]
-    version: String,
 }
 
 impl Flink {
@@ -68,14 +60,5 @@ impl Flink {
             Err(Error::Status { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Flink's version.
-    ///
-    /// # Errors
-    /// If Flink does not answer, or with something else.
-    pub async fn version(&self) -> Result<Option<Version>, Error> {
-        let config: ClusterConfig = self.get("/config").await?;
-        Ok(Version::parse(&config.version))
     }
 }

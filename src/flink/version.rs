@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::{Error, Flink};
+use crate::protocol::jobs::Version;
 use crate::report;
 
 /// `GET /config`
@@ -25,9 +26,7 @@ impl Flink {
 /// What does not work with a Flink of this version; none if all does, or nothing can be told of it.
 #[must_use]
 pub fn shortcoming(version: &str) -> Option<String> {
-    let mut parts = version.split(['.', '-']).map(str::parse::<u32>);
-    let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) else { return None };
-    ((major, minor) < (1, 15)).then(|| {
+    (Version::parse(version)? < Version(1, 15)).then(|| {
         format!(
             "Flink {version} takes no trigger id with a request for a savepoint, as 1.15 and newer do: a request whose answer \
              was lost could not be repeated, and a second one destroys the first. A final stop falls back to the newest \

@@ -146,7 +146,9 @@ impl Cluster {
         let file =
             ["config.yaml", "flink-conf.yaml"].map(|name| conf.join(name)).into_iter().find(|file| file.exists());
         let mut file = std::fs::File::options().append(true).open(file.unwrap()).unwrap();
-        lines.iter().for_each(|line| writeln!(file, "{line}").unwrap());
+        for line in lines {
+            writeln!(file, "{line}").unwrap();
+        }
     }
 
     fn path(&self, name: &str) -> String {

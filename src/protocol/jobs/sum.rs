@@ -54,7 +54,14 @@ pub fn sum(parts: &[Part]) -> Ending {
     if others.len() > NAMED {
         reason = format!("{reason}; and {} more: savepointd history", others.len() - NAMED);
     }
-    Ending { outcome: worst.unwrap_or(StopOutcome::Unchanged), reason, saved: None, joined: None, took: None, end: None }
+    Ending {
+        outcome: worst.unwrap_or(StopOutcome::Unchanged),
+        reason,
+        saved: None,
+        joined: None,
+        took: None,
+        end: None,
+    }
 }
 
 #[cfg(test)]
