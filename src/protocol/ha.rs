@@ -18,8 +18,6 @@ pub struct Places {
     pub folder: String,
     /// The job result store: which jobs have come to their end.
     pub results: String,
-    /// The id that Flink gives to the application, and to its job if nobody gives it another.
-    pub application: JobId,
     /// How a person finds the pointers, in words.
     pub pointers: String,
 }
@@ -31,6 +29,10 @@ pub struct Leftovers {
     pub folder: String,
     /// How a person finds the pointers to them, in words.
     pub pointers: String,
+    /// Whether Flink 2 wrote them. After a clean-up it runs the job under another id, beside whatever else there is (2.3.0): a start
+    /// can't count on that.
+    #[serde(default)]
+    pub of_flink_2: bool,
     /// Files that hold a job that Flink will run again.
     pub jobs: Vec<String>,
     /// The completed checkpoints that it refers to.

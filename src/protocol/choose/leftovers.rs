@@ -162,23 +162,30 @@ impl View<'_> {
                 dealing: Dealing::Finish(job_id),
                 ..choice
             },
-            None => plain(
-                Decision::Refuse,
-                &format!(
-                    "the job was stopped with {}, but its JobManager was killed before Flink's own high availability was cleaned \
-                     up, which would go back behind that. Left of it is {left}. Let Flink finish the clean-up: ha.on_leftover = \
-                     \"finish\"; or do it yourself: {}",
-                    point.path,
-                    self.left.way_out()
-                ),
-            ),
+            None => {
+                // Flink 2 runs the job under another id after its clean-up.
+                let by_flink = if self.left.of_flink_2 {
+                    ""
+                } else {
+                    "let Flink finish the clean-up: ha.on_leftover = \"finish\"; or do it yourself: "
+                };
+                plain(
+                    Decision::Refuse,
+                    &format!(
+                        "the job was stopped with {}, but its JobManager was killed before Flink's own high availability was \
+                         cleaned up, which would go back behind that. Left of it is {left}. To go on: {by_flink}{}",
+                        point.path,
+                        self.left.way_out()
+                    ),
+                )
+            }
         }
     }
 
-    /// A clean-up that Flink itself has begun it goes on with, allowed or not.
+    /// A clean-up that Flink itself has begun it goes on with, allowed or not. After one, Flink 2.3 runs the job under another id.
     fn may_finish(&self, result: Option<&JobResult>) -> bool {
-        self.situation.policy.on_leftover == OnLeftover::Finish
-            || result.is_some_and(|result| result.stage == Stage::Dirty)
+        let begun = result.is_some_and(|result| result.stage == Stage::Dirty);
+        !self.left.of_flink_2 && (begun || self.situation.policy.on_leftover == OnLeftover::Finish)
     }
 }
 

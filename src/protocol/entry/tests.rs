@@ -26,12 +26,7 @@ fn facts() -> Vec<Fact> {
         started: u64::MAX,
         pod: Some(pod.clone()),
     };
-    let places = Places {
-        folder: "s3://ha/c".into(),
-        results: "s3://ha/results".into(),
-        application: id,
-        pointers: "a path".into(),
-    };
+    let places = Places { folder: "s3://ha/c".into(), results: "s3://ha/results".into(), pointers: "a path".into() };
     let directories = Directories {
         savepoint: "s3://s".into(),
         flink_savepoint: Some("s3://d".into()),
