@@ -23,6 +23,12 @@ impl Agent {
             while saved.confirmed.borrow().is_none() {
                 tokio::time::sleep(SOON).await;
             }
+            if saved.several.get() {
+                return tracing::warn!(
+                    "savepoint.interval (SAVEPOINTD_SAVEPOINT__INTERVAL) has no effect on a cluster that runs several jobs: their \
+                     checkpoints are what a crash goes back to"
+                );
+            }
             let share = random::byte();
             let mut failures = 0;
             loop {

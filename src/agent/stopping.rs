@@ -87,7 +87,6 @@ impl Agent {
             let took = agent.clock.now().since(began);
             stop::log(&release);
             agent.metrics.stopped(&release, took);
-            agent.tell_how_long_it_took().await;
             agent.event_of_stop(&session, &release, took);
             if agent.keeps_the_job(&session, &release) {
                 return;
@@ -106,6 +105,8 @@ impl Agent {
                     reason: release.reason.clone(),
                 });
             });
+            // Last, as whoever writes to the record holds it up.
+            agent.tell_how_long_it_took().await;
         });
     }
 

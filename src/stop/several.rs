@@ -192,6 +192,8 @@ impl Several {
             // Where nobody can tell, SIGKILL leaves a checkpoint in place either way.
             checkpoints_survive: target.survive.unwrap_or(false),
             several: true,
+            prediction: None,
+            in_flight: self.plan.in_flight.clone().filter(|one| one.attempt.job_id == job_id),
             ..self.plan.clone()
         };
         let hands = self.hands_for(Some((job_id, target.name.clone())), folder);
