@@ -82,7 +82,11 @@ fn each_job_is_saved_as_far_as_it_can_be_and_the_next_start_says_from_where_each
     });
     assert_eq!(terminate(&mut process, LONG).0, 143, "{}", process.text());
 
-    assert_eq!(flink.asked(), ["orders", "clicks", "slow", "young"], "what is saved soonest first");
+    // Two begin together, and either may be quicker to ask.
+    let mut asked = flink.asked();
+    asked[..2].sort_unstable();
+    asked[2..].sort_unstable();
+    assert_eq!(asked, ["clicks", "orders", "slow", "young"], "what is saved soonest first");
     assert_eq!((flink.most_at_once(), flink.unread().len()), (2, 0));
     let stopped = process.logged("stopped", LONG);
     assert_eq!((&stopped["outcome"], &stopped["recorded"]), (&"checkpoint".into(), &true.into()), "{stopped}");
