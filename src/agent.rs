@@ -9,6 +9,7 @@ mod estimating;
 mod events;
 mod guards;
 mod handover;
+mod jobs;
 mod on_demand;
 mod periodic;
 mod presence;

@@ -103,6 +103,9 @@ pub struct Finish {
     pub grace_ms: u64,
     /// Kept back for the record, in milliseconds.
     pub reserve_ms: u64,
+    /// Where several jobs run: how many are stopped at the same time.
+    #[serde(default)]
+    pub parallel: usize,
 }
 
 /// The entrypoint runs.
@@ -147,6 +150,9 @@ pub struct Orders {
     pub kill_at: Option<Moment>,
     /// Whether a checkpoint survives an ordinary end of the JobManager, once Flink has told.
     pub checkpoints_survive: Option<bool>,
+    /// Whether the cluster runs several jobs, each of which is stopped.
+    #[serde(default)]
+    pub several: bool,
     /// End the entrypoint.
     pub release: Option<ReleaseOrder>,
 }

@@ -256,9 +256,21 @@ pub struct Prune {
     /// How many savepoints are kept, in place of retention.keep
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep: Option<u32>,
+    /// Who deletes: savepointd in the store; or Flink, where only that may, and which disposes of whole savepoints only
+    #[arg(long, value_enum, default_value = "store")]
+    pub by: By,
     /// How to answer
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
+}
+
+/// Who deletes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// savepointd, in the store.
+    Store,
+    /// Flink, which has to be running.
+    Flink,
 }
 
 /// What is to be written into manifests. `--record` names the record, if it is not to be a `ConfigMap` beside the pods; every `--set`

@@ -49,6 +49,8 @@ pub struct Config {
     pub savepoint: Savepoint,
     /// Where checkpoints are looked for.
     pub checkpoint: Checkpoint,
+    /// How a cluster of several jobs is stopped.
+    pub session: SessionCluster,
     /// How long a stop may take.
     pub stop: Stop,
     /// How stores are reached.
@@ -136,6 +138,13 @@ pub struct Savepoint {
 pub struct Checkpoint {
     /// Their directory as a URL; `None` is Flink's own.
     pub directory: Option<String>,
+}
+
+/// How a cluster of several jobs is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionCluster {
+    /// How many jobs at the same time.
+    pub parallel: usize,
 }
 
 /// How long a stop may take.
@@ -299,6 +308,7 @@ impl Config {
         let interval = reader.get("savepoint.interval", |text| schema::unless_off(text, schema::positive_duration));
         let drain = reader.get("savepoint.drain", schema::boolean);
         let checkpoints = reader.optional("checkpoint.directory", directory_url);
+        let parallel = reader.get("session.parallel", schema::at_once);
         let on_no_state = reader.get("restore.on_no_state", OnNoState::parse);
         let on_broken = reader.get("restore.on_broken", OnBroken::parse);
         let on_unverifiable = reader.get("restore.on_unverifiable", OnUnverifiable::parse);
@@ -328,6 +338,7 @@ impl Config {
             flink: Flink { url: url?, url_is_set: reader.is_set("flink.url"), job_id: job_id? },
             savepoint: Savepoint { directory: savepoints, format: format?, interval: interval?, drain: drain? },
             checkpoint: Checkpoint { directory: checkpoints },
+            session: SessionCluster { parallel: parallel? },
             stop: client.stop,
             storage: storage?,
             restore: Restore {
@@ -369,9 +380,10 @@ pub fn load_storage(
 fn storage_options(reader: &mut Reader) -> Option<Options> {
     let endpoint = reader.optional("storage.endpoint", schema::endpoint);
     let region = reader.optional("storage.region", schema::word);
+    let namenode = reader.optional("storage.namenode", schema::endpoints);
     let ca = reader.optional("storage.ca", schema::absolute_path);
     let timeout = reader.get("storage.timeout", schema::positive_duration);
-    Some(Options { endpoint, region, ca, timeout: timeout? })
+    Some(Options { endpoint, region, namenode, ca, timeout: timeout? })
 }
 
 impl Client {

@@ -1,12 +1,15 @@
 //! Flink's REST API, as far as a stop and a start need it. Works with Flink 1.15 and newer.
 
 pub mod completed;
+mod disposal;
 mod error;
+mod jobs;
 pub mod metadata;
 pub mod setup;
 pub mod statistics;
 mod survey;
 pub mod uid;
+pub mod version;
 mod wire;
 
 use std::time::Duration;
@@ -78,7 +81,7 @@ impl Flink {
         match self.call::<wire::Triggered>(Method::POST, path, Some(body)).await {
             Ok(triggered) if triggered.request_id == trigger_id => PostReply::Accepted,
             Ok(triggered) => PostReply::Lost(format!("Flink answered for request {}", triggered.request_id)),
-            Err(error) if error.is_refusal() => PostReply::Refused(crate::report::chain(&error)),
+            Err(error) if error.is_refusal() => PostReply::Refused(version::refusal(&error)),
             Err(error) => PostReply::Lost(crate::report::chain(&error)),
         }
     }

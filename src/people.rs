@@ -11,12 +11,14 @@ use crate::clock::Clock;
 use crate::cluster;
 use crate::config::{Config, OnUnverifiable};
 use crate::doctor::{self, Finding, Running, Subject};
+use crate::flink::Flink;
 use crate::flink::setup::Setup;
 use crate::kubernetes::Kubernetes;
 use crate::protocol::choose::{Candidate, Choice, Decision, Situation, choose};
 use crate::protocol::entry::{Directories, EndKind, Fact, Saved};
-use crate::protocol::history::History;
+use crate::protocol::history::{Epoch, History};
 use crate::protocol::id::{Id, JobId};
+use crate::protocol::jobs::{Submission, Waiting};
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::point::{Format, Kind, normalize};
 use crate::protocol::start::{JobIds, Start, Verdict};
@@ -70,6 +72,9 @@ pub enum Request {
         min_age_ms: u64,
         /// So many savepoints stay, if not as configured.
         keep: Option<usize>,
+        /// Flink deletes, not the store.
+        #[serde(default)]
+        by_flink: bool,
     },
 }
 
@@ -80,7 +85,7 @@ pub enum Answer {
     /// All recorded points, newest first.
     History(Vec<Row>),
     /// What the next start would do.
-    Plan(Plan),
+    Plan(Box<Plan>),
     /// What was found out about that on which savepointd relies.
     Findings(Vec<Finding>),
     /// The savepoint that was taken.
@@ -109,6 +114,9 @@ pub struct Row {
     pub kind: Option<Kind>,
     /// The job that wrote it.
     pub job_id: Option<JobId>,
+    /// Its name, where it is one of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_name: Option<String>,
     /// Its number.
     pub checkpoint_id: Option<u64>,
     /// When it was complete.
@@ -150,6 +158,9 @@ pub struct Plan {
     pub reason: String,
     /// Everything that was looked at.
     pub candidates: Vec<Candidate>,
+    /// The jobs that a session cluster leaves to be submitted again, and how.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<Submission>,
     /// The version of the situation's form.
     pub version: u32,
     /// What the choice rests on; none if there was none, as the record is not to be used.
@@ -185,17 +196,25 @@ pub fn replay(text: &str) -> anyhow::Result<Plan> {
     let Replayed { version, situation } = serde_json::from_str(text).context(what)?;
     let Choice { decision, reason, candidates, .. } = choose(&situation);
     let path = if let Decision::Restore(point) = &decision { Some(point.path.clone()) } else { None };
+    let jobs = if decision == Decision::Resubmit { situation.waiting() } else { Vec::new() };
+    let jobs = submissions(&jobs, situation.policy.if_failed.allow_non_restored_state);
     let (decision, situation) = (decision.as_str().to_owned(), Some(Box::new(situation)));
-    Ok(Plan { decision, path, reason, candidates, version, situation })
+    Ok(Plan { decision, path, reason, candidates, jobs, version, situation })
 }
 
-/// Answers a request on the record itself.
+/// Flink's version is not known here: the lines are what all versions take.
+fn submissions(jobs: &[Waiting], allow_non_restored_state: bool) -> Vec<Submission> {
+    jobs.iter().map(|one| Submission::of(one, None, allow_non_restored_state)).collect()
+}
+
+/// Answers a request on the record itself. `flink`: the one that runs here.
 pub async fn answer(
     request: Request,
     record: &Record,
     storage: &Storage,
     config: &Config,
     kubernetes: Option<&Kubernetes>,
+    flink: Option<&Flink>,
 ) -> Answer {
     let result = match request {
         Request::History => history(record).await,
@@ -220,10 +239,18 @@ pub async fn answer(
             );
             return refused(reason, true);
         }
-        Request::Prune { dry_run, checkpoints, min_age_ms, keep } => {
+        Request::Prune { by_flink: true, .. } if flink.is_none() => Err(refused(
+            "Flink disposes of savepoints where it runs under an agent, and none is running here: ask where it does, or \
+             leave out --by flink"
+                .to_owned(),
+            true,
+        )),
+        Request::Prune { dry_run, checkpoints, min_age_ms, keep, by_flink } => {
             let mut terms = prune::terms(config, Duration::from_millis(min_age_ms));
             (terms.checkpoints, terms.keep) = (checkpoints, keep.unwrap_or(terms.keep));
-            prune(record, storage, config, kubernetes, &Order { terms, dry_run, epoch: None }).await
+            terms.by_flink = by_flink;
+            let order = Order { terms, dry_run, epoch: None };
+            prune(record, storage, config, kubernetes, flink.filter(|_| by_flink), &order).await
         }
     };
     result.unwrap_or_else(|refusal| refusal)
@@ -250,6 +277,7 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             path: None,
             kind: None,
             job_id: epoch.claim.as_ref().and_then(|claim| claim.job_id),
+            job_name: None,
             checkpoint_id: None,
             completed_at: None,
             bytes: None,
@@ -267,6 +295,7 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             path: Some(saved.point.path.clone()),
             kind: Some(saved.kind),
             job_id: Some(saved.job_id),
+            job_name: saved.job_name.clone(),
             checkpoint_id: saved.point.checkpoint_id,
             completed_at: Some(saved.completed_at),
             bytes: saved.bytes,
@@ -274,10 +303,12 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             predicted_ms: saved.predicted_ms,
             doubt: saved.doubt.clone(),
             salvaged: saved.salvaged,
-            ..row.clone()
+            ..of_job(&row, epoch, saved.job_id)
         });
         let before = rows.len();
         rows.extend(saved);
+        let pointless = epoch.jobs.iter().filter(|(id, _)| epoch.saved.iter().all(|saved| saved.job_id != **id));
+        rows.extend(pointless.map(|(id, _)| of_job(&row, epoch, *id)));
         if rows.len() == before {
             rows.push(row);
         }
@@ -285,8 +316,27 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
     Ok(Answer::History(rows))
 }
 
+/// A row with what is known of one job among several.
+fn of_job(row: &Row, epoch: &Epoch, job_id: JobId) -> Row {
+    let Some(past) = epoch.jobs.get(&job_id) else { return row.clone() };
+    Row {
+        job_id: Some(job_id),
+        job_name: Some(past.name.clone()),
+        base: past.restored.as_ref().map(|point| point.path.clone()),
+        outcome: past.stopped.as_ref().map(|(outcome, _)| *outcome),
+        ended: past.ended.as_ref().map(|end| end.how),
+        ..row.clone()
+    }
+}
+
 async fn pin(record: &Record, storage: &Storage, config: &Config, path: &str) -> Result<Answer, Answer> {
     let path = normalize(path);
+    if read(record).await?.newest_claim().is_some_and(|(_, claim)| claim.session) {
+        let reason = format!(
+            "a session cluster's start restores nothing, so nothing can be pinned for it: submit the job with {path} as its restore path"
+        );
+        return Err(refused(reason, false));
+    }
     match storage::look(storage, &path, None).await {
         Search::Found(Secured { doubt: Some(doubt), .. })
             if config.restore.on_unverifiable != OnUnverifiable::Trust =>
@@ -360,6 +410,7 @@ async fn plan(
     let mut plan = plan::of(config, cluster, holder, directories.clone(), &setup_or_default, job_ids);
     plan.only_plan = true;
     if setup.is_none() {
+        plan.session = history.newest_claim().is_some_and(|(_, claim)| claim.session);
         let last = history.newest_based(u64::MAX);
         plan.explicit = last.and_then(|(_, _, based)| based.explicit.clone());
     }
@@ -367,7 +418,7 @@ async fn plan(
     let hands = start::Hands {
         record: record.clone(),
         storage: storage.clone(),
-        marker: marker(storage, &directories, cluster)?,
+        marker: marker(storage, &directories, cluster, config)?,
         cluster: cluster.clone(),
         kubernetes: None,
         own: None,
@@ -379,11 +430,21 @@ async fn plan(
         Verdict::Go(go) => {
             let decision = go.decision().as_str().to_owned();
             let path = go.base.map(|base| base.path);
-            Answer::Plan(Plan { decision, path, reason: go.reason, candidates: go.candidates, version, situation })
+            let jobs = submissions(&go.jobs, config.restore.allow_non_restored_state);
+            Answer::Plan(Box::new(Plan {
+                decision,
+                path,
+                reason: go.reason,
+                candidates: go.candidates,
+                jobs,
+                version,
+                situation,
+            }))
         }
         Verdict::No { decision, reason, candidates } => {
             let decision = decision.as_str().to_owned();
-            Answer::Plan(Plan { decision, path: None, reason, candidates, version, situation })
+            let jobs = Vec::new();
+            Answer::Plan(Box::new(Plan { decision, path: None, reason, candidates, jobs, version, situation }))
         }
         Verdict::Later { reason, .. } | Verdict::Superseded { reason } => refused(reason, true),
     })
@@ -424,9 +485,11 @@ async fn prune(
     storage: &Storage,
     config: &Config,
     kubernetes: Option<&Kubernetes>,
+    flink: Option<&Flink>,
     order: &Order,
 ) -> Result<Answer, Answer> {
     let hands = prune::Hands::of(config, &cluster(config, kubernetes).await?, record, storage);
+    let hands = prune::Hands { flink: flink.cloned(), ..hands };
     let pruned = prune::prune(&hands, order).await;
     pruned.map(Answer::Pruned).map_err(|trouble| refused(trouble.reason, trouble.passes))
 }
@@ -435,7 +498,8 @@ async fn cluster(config: &Config, kubernetes: Option<&Kubernetes>) -> Result<Str
     cluster::id(config, kubernetes).await.map_err(|error| refused(report::chain(&error), error.passes()))
 }
 
-fn marker(storage: &Storage, directories: &Directories, cluster: &str) -> Result<Marker, Answer> {
-    let folder = storage::cluster_folder(storage, directories, cluster);
-    folder.map(|folder| Marker::of(&folder)).map_err(|error| refused(report::chain(&error), error.passes()))
+fn marker(storage: &Storage, directories: &Directories, cluster: &str, config: &Config) -> Result<Marker, Answer> {
+    let trusted = config.restore.on_unverifiable == OnUnverifiable::Trust;
+    let marker = Marker::for_savepoints(storage, directories, cluster, trusted);
+    marker.map_err(|error| refused(report::chain(&error), error.passes()))
 }

@@ -13,6 +13,7 @@ pub mod ha;
 pub mod history;
 pub mod id;
 pub mod inject;
+pub mod jobs;
 pub mod native;
 pub mod options;
 pub mod outcome;

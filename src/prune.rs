@@ -10,9 +10,11 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::flink::Flink;
 use crate::protocol::choose::Policy;
 use crate::protocol::entry::{Entry, Fact};
 use crate::protocol::history::History;
+use crate::protocol::id::JobId;
 use crate::protocol::retention::{Line, Terms, Verdict, What};
 use crate::protocol::start::Trouble;
 use crate::record::marker::Marker;
@@ -40,6 +42,8 @@ pub struct Hands {
     pub cluster: String,
     /// What the configuration says about starts.
     pub policy: Policy,
+    /// The Flink that deletes, where it is not the store.
+    pub flink: Option<Flink>,
 }
 
 /// What is wanted.
@@ -64,6 +68,7 @@ pub fn terms(config: &Config, min_age: Duration) -> Terms {
         max_age: config.retention.max_age.and_then(|age| SignedDuration::try_from(age).ok()),
         min_age: SignedDuration::try_from(min_age).unwrap_or(SignedDuration::MAX),
         checkpoints: false,
+        by_flink: false,
     }
 }
 
@@ -145,6 +150,7 @@ impl Hands {
             storage: storage.clone(),
             cluster: cluster.to_owned(),
             policy: plan::policy(config),
+            flink: None,
         }
     }
 
@@ -157,7 +163,10 @@ impl Hands {
                 return Ok(Next::Again);
             }
             for line in rest {
-                let failed = self.delete_one(&line).await.err().map(|error| report::chain(&error));
+                let failed = match &self.flink {
+                    Some(flink) => self.dispose(flink.clone(), &line).await.err(),
+                    None => self.delete_one(&line).await.err().map(|error| report::chain(&error)),
+                };
                 let over = failed.is_some();
                 done.push(Outcome { deleted: !over, failed, line });
                 if over {
@@ -183,15 +192,32 @@ impl Hands {
         Ok(self.record.append(&mut survey.snapshot, &entries).await.map_err(trouble)? == Append::Done)
     }
 
+    /// Goes on when nobody waits for it any more: the result has to be read.
+    async fn dispose(&self, flink: Flink, line: &Line) -> Result<(), String> {
+        let path = line.path.clone();
+        let disposing = tokio::task::spawn_local(async move { flink.dispose(&path).await });
+        disposing.await.unwrap_or_else(|error| Err(error.to_string()))?;
+        let left = async { self.storage.place(&line.path)?.join("_metadata").stat().await };
+        match left.await {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => Err("Flink says that it is deleted, but its _metadata is still there".to_owned()),
+            Err(error) => Err(report::chain(&error)),
+        }
+    }
+
     async fn delete_one(&self, line: &Line) -> Result<(), crate::storage::Error> {
         self.storage.place(&line.path)?.delete_all().await?;
-        // `<savepoint directory>/<cluster>/<epoch>`, once its last savepoint is gone.
-        let parent = line.path.rsplit_once('/').map(|(parent, _)| parent);
-        if let Some(parent) =
-            parent.filter(|parent| parent.rsplit('/').next().is_some_and(|name| name.parse::<u64>().is_ok()))
-        {
+        // `<savepoint directory>/<cluster>/<epoch>`, and a job's own folder in it, once the last savepoint is gone.
+        let mut path = line.path.as_str();
+        while let Some((parent, _)) = path.rsplit_once('/').filter(|(parent, _)| is_made_for_savepoints(parent)) {
             self.storage.place(parent)?.delete_if_empty().await;
+            path = parent;
         }
         Ok(())
     }
+}
+
+/// Whether it is an epoch's folder, or a job's in one.
+fn is_made_for_savepoints(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| name.parse::<u64>().is_ok() || name.parse::<JobId>().is_ok())
 }

@@ -17,10 +17,10 @@ use crate::api::{ClaimRequest, Exited, Finish, ReleaseOrder, StopRequest};
 use crate::child::{self, Entrypoint};
 use crate::clock::Clock;
 use crate::exit::Exit;
-use crate::protocol::entry::Attempt;
 use crate::protocol::time::{Deadline, Moment};
 use crate::signals::{Signal, Signals};
 use crate::{holder, http, random};
+use alone::Told;
 use embedded::Embedded;
 use hold::{Force, Held};
 use line::News;
@@ -123,9 +123,7 @@ async fn entrypoint(
         finish,
         news,
         connected: true,
-        attempt: None,
-        after: None,
-        checkpoints_survive: None,
+        stop: Told::default(),
         held: None,
         told: None,
         heard_at: clock.now(),
@@ -148,12 +146,8 @@ struct Supervision {
     finish: Finish,
     news: mpsc::UnboundedSender<News>,
     connected: bool,
-    /// The request for a savepoint that the agent has made or is about to make.
-    attempt: Option<Attempt>,
-    /// The number of the newest point that the job has gone on from.
-    after: Option<u64>,
-    /// Whether a checkpoint survives an ordinary end of the JobManager, as far as the agent told.
-    checkpoints_survive: Option<bool>,
+    /// What has to be known to go on with a stop.
+    stop: Told,
     /// The stop that a signal began.
     held: Option<Held>,
     /// When the container is killed, as the agent read it from the pod.
@@ -262,9 +256,7 @@ impl Supervision {
         match news {
             News::Orders(orders) => {
                 self.connected = true;
-                self.attempt = orders.attempt.or_else(|| self.attempt.take());
-                self.after = self.after.max(orders.after);
-                self.checkpoints_survive = orders.checkpoints_survive.or(self.checkpoints_survive);
+                self.stop.hear(&orders);
                 if orders.kill_at.is_some() && orders.kill_at != self.told {
                     self.told = orders.kill_at;
                     self.move_deadline();
@@ -318,9 +310,7 @@ impl Supervision {
         tracing::warn!("finishing the stop without the agent");
         let stop = alone::finish(
             self.finish.clone(),
-            self.attempt.clone(),
-            self.checkpoints_survive,
-            self.after,
+            self.stop.clone(),
             (held.began, self.deadline.subscribe()),
             self.clock,
             self.gone.subscribe(),
@@ -366,7 +356,7 @@ impl Supervision {
                 Some(Force::Terminate) => {
                     let reason = "the deadline's reserve is running out and nobody has released the JobManager";
                     return self.let_go(ReleaseOrder {
-                        kill: self.checkpoints_survive != Some(true),
+                        kill: !self.stop.may_end_gently(),
                         exit: None,
                         outcome: None,
                         hand_over: false,

@@ -11,6 +11,7 @@ use crate::kubernetes::{self, Kubernetes};
 use crate::protocol::Step;
 use crate::protocol::entry::{Entry, Fact, PodRef};
 use crate::protocol::history::History;
+use crate::protocol::point::Listing;
 use crate::protocol::start::{Appended, Effect, Event, Liveness, Loaded, Start, Trouble, Verdict};
 use crate::protocol::stop::Search;
 use crate::record::marker::Marker;
@@ -119,8 +120,11 @@ impl Hands {
             }
             Effect::List { directories, recorded, adopt } => {
                 let jobs = History::read(known.marker.iter().chain(&known.snapshot.entries)).jobs();
-                let found = storage::list(&self.storage, directories, recorded, &self.cluster, *adopt, &jobs).await;
-                Event::Listed(found.map_err(|error| of_storage(&error)))
+                let listing = storage::list(&self.storage, directories, recorded, &self.cluster, *adopt, &jobs).await;
+                if let Ok(Listing { unseen: Some(why), .. }) = &listing {
+                    tracing::warn!(why, "not everything that is stored can be seen");
+                }
+                Event::Listed(listing.map_err(|error| of_storage(&error)))
             }
             Effect::LookAtLeftovers(places) => {
                 let left = storage::ha::leftovers(&self.storage, places).await;

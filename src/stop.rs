@@ -2,6 +2,8 @@
 //!
 //! The agent drives it with the record; `run`, when its agent died, without.
 
+mod several;
+
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::flink::Flink;
 use crate::protocol::Step;
-use crate::protocol::entry::{Attempt, End, EndKind, Entry, Fact, Saved};
+use crate::protocol::entry::{Attempt, End, EndKind, Entry, Fact, JobEvent, OfJob, Saved};
 use crate::protocol::ha::Places;
 use crate::protocol::id::JobId;
 use crate::protocol::outcome::StopOutcome;
@@ -26,6 +28,7 @@ use crate::record::marker::Marker;
 use crate::record::{self, Record};
 use crate::report;
 use crate::storage::{self, Storage};
+pub use several::{Several, drive_all};
 
 /// What a stop works with.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub struct Hands {
     pub epoch: u64,
     /// The job, where it is known before Flink is asked.
     pub job_id: Cell<Option<JobId>>,
+    /// The job's name, where it is one of several: the record tells what became of each.
+    pub job_name: Option<String>,
     /// The folder that this epoch's savepoints go to.
     pub target: String,
     /// The checkpoint directory.
@@ -247,16 +252,20 @@ impl Hands {
             facts.extend(self.saved(secured, attempt.as_ref(), kind, ending.took).map(Fact::Saved));
         }
         if let Some(end) = &ending.end {
-            facts.extend(end_facts(end, self.epoch));
+            facts.extend(end_facts(end, self.epoch, self.job_name.as_deref()));
         }
-        facts.push(Fact::Stopped { outcome: ending.outcome, reason: ending.reason.clone() });
+        let (outcome, reason) = (ending.outcome, ending.reason.clone());
+        facts.push(match (&self.job_name, self.job_id.get()) {
+            (Some(name), Some(job_id)) => of_job(job_id, name, JobEvent::Stopped { outcome, reason }),
+            _ => Fact::Stopped { outcome, reason },
+        });
         facts
     }
 
     fn saved(&self, secured: &Secured, attempt: Option<&Attempt>, kind: Kind, took: Option<Duration>) -> Option<Saved> {
         Some(Saved {
             job_id: attempt.map(|attempt| attempt.job_id).or(secured.job_id).or_else(|| self.job_id.get())?,
-            job_name: None,
+            job_name: self.job_name.clone(),
             point: PointRef { epoch: Some(self.epoch), ..secured.point.clone() },
             kind,
             format: attempt.map(|attempt| attempt.format),
@@ -294,13 +303,20 @@ fn millis(duration: Duration) -> Option<u64> {
     u64::try_from(duration.as_millis()).ok()
 }
 
-/// The facts of a job's own end: the end itself, and the savepoint with which a person stopped it.
+/// What the record says of one job among several.
 #[must_use]
-pub fn end_facts(end: &End, epoch: u64) -> Vec<Fact> {
+pub fn of_job(job_id: JobId, name: &str, event: JobEvent) -> Fact {
+    Fact::Job(OfJob { job_id, job_name: name.to_owned(), event })
+}
+
+/// The facts of a job's own end: the end itself, and the savepoint with which a person stopped it. `name` is that of one job among
+/// several.
+#[must_use]
+pub fn end_facts(end: &End, epoch: u64, name: Option<&str>) -> Vec<Fact> {
     let saved = end.savepoint.as_ref().map(|point| {
         Fact::Saved(Saved {
             job_id: end.job_id,
-            job_name: None,
+            job_name: name.map(str::to_owned),
             point: PointRef { epoch: Some(epoch), ..point.clone() },
             kind: Kind::Manual,
             format: None,
@@ -313,7 +329,11 @@ pub fn end_facts(end: &End, epoch: u64) -> Vec<Fact> {
             drained: false,
         })
     });
-    saved.into_iter().chain([Fact::Ended(end.clone())]).collect()
+    let ended = match name {
+        Some(name) => of_job(end.job_id, name, JobEvent::Ended(end.clone())),
+        None => Fact::Ended(end.clone()),
+    };
+    saved.into_iter().chain([ended]).collect()
 }
 
 /// How a job came to its end, as Flink tells it; none if it has not, or Flink does not answer.

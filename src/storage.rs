@@ -15,6 +15,7 @@ mod pull;
 mod scheme;
 mod tree;
 pub mod verify;
+mod webhdfs;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,8 +28,8 @@ use environment::Environment;
 pub use error::Error;
 pub use look::{look, newest_checkpoint, newest_savepoint, savepoints_in};
 pub use options::Options;
-use place::Store;
 pub use place::{Created, Listed, Place};
+use place::{Shape, Store};
 pub use points::{cluster_folder, epoch_folder, job_folders, list};
 pub use pull::{Pieces, pull};
 use scheme::{Bucket, Location};
@@ -37,6 +38,12 @@ use scheme::{Bucket, Location};
 #[must_use]
 pub fn is_below_a_bucket(url: &str) -> bool {
     scheme::locate(url).is_some_and(|location| location.bucket != Bucket::Files && !location.path.is_empty())
+}
+
+/// Whether a URL names anything in an object store, where a listing knows no directories.
+fn is_in_a_bucket(url: &str) -> bool {
+    let flat = |bucket: &Bucket| !matches!(bucket, Bucket::Files | Bucket::Hdfs { .. });
+    scheme::locate(url).is_some_and(|location| flat(&location.bucket))
 }
 
 type Connections = HashMap<(Options, Bucket), Arc<Store>>;
@@ -101,7 +108,12 @@ impl Storage {
         let bucket = &key.1;
         let client = client::open(bucket, &self.options, &self.environment, url)?;
         let credentials = client::credentials(bucket, &self.environment);
-        let store = Arc::new(Store::new(client, *bucket != Bucket::Files, credentials));
+        let shape = match bucket {
+            Bucket::Files => Shape::Files,
+            Bucket::Hdfs { .. } => Shape::Tree,
+            Bucket::S3 { .. } | Bucket::Google { .. } | Bucket::Azure { .. } => Shape::Flat,
+        };
+        let store = Arc::new(Store::new(client, shape, credentials));
         open.insert(key, Arc::clone(&store));
         Ok(store)
     }

@@ -13,7 +13,7 @@ mod savepoint;
 mod terminal;
 mod verify;
 
-use crate::cli::Verb;
+use crate::cli::{By, Verb};
 use crate::config::{Client, Config};
 use crate::exit::Exit;
 use crate::flink::setup::Setup;
@@ -55,7 +55,7 @@ pub async fn run(
                 other => Ok(said(other)),
             }
         }
-        Verb::Doctor { output, planned, .. } if planned.state_bytes.is_some() => doctor::plan(&planned, output),
+        Verb::Doctor { output, planned, .. } if planned.state_bytes.is_some() => Ok(doctor::plan(&planned, output)),
         Verb::Doctor { output, command, .. } => {
             let setup = learn(&command)?;
             match ask(Request::Doctor { setup }, &config()?).await? {
@@ -73,6 +73,7 @@ pub async fn run(
                 checkpoints: cli.checkpoints,
                 min_age_ms: u64::try_from(cli.min_age.as_millis()).unwrap_or(u64::MAX),
                 keep: cli.keep.and_then(|keep| usize::try_from(keep).ok()),
+                by_flink: cli.by == By::Flink,
             };
             match ask(request, &config()?).await? {
                 Answer::Pruned(pruned) => prune::print(&pruned, cli.output),
@@ -102,7 +103,7 @@ async fn ask(request: Request, config: &Config) -> anyhow::Result<Answer> {
             let kubernetes = Kubernetes::of(config);
             let storage = Storage::here(config.storage.clone());
             let record = Record::open(&config.record, &storage, kubernetes.as_ref())?;
-            Ok(people::answer(request, &record, &storage, config, kubernetes.as_ref()).await)
+            Ok(people::answer(request, &record, &storage, config, kubernetes.as_ref(), None).await)
         }
         answered => Ok(answered?),
     }

@@ -3,7 +3,7 @@
 # tests/run.sh [landing|full|bench]     every gate and every test; `landing` by default
 #
 #   landing   format, lints, docs, licences, static binary, image, tests of every level (three quarters of an hour warm on two cores)
-#   full      the same with twenty stop and start cycles (hours)
+#   full      the same with twenty stop and start cycles, and the whole matrix of Flink's versions (hours)
 #   bench     the figures, each beside a peer that is measured in the same run
 #
 # Flink, tools and build results are kept in ${SPTEST_CACHE:-~/.cache/savepointd}, outside the checkout.
@@ -15,8 +15,11 @@ check_tools
 
 size=${1:-landing}
 case $size in
-    landing) cycles=3 node_cycles=1 ignored=() ;;
-    full) cycles=20 node_cycles=20 ignored=(--run-ignored all) ;;
+    landing) cycles=3 node_cycles=1 ignored=() versions=(1.15.4 1.17.2 1.20.5 2.3.0) ;;
+    full)
+        cycles=20 node_cycles=20 ignored=(--run-ignored all)
+        versions=(1.14.6 1.15.4 1.16.3 1.17.2 1.18.1 1.19.3 1.20.5 2.0.1 2.2.1 2.3.0)
+        ;;
     bench) cycles=0 ;;
     *)
         echo "usage: ${0##*/} [landing|full|bench]" >&2
@@ -24,6 +27,9 @@ case $size in
         ;;
 esac
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+# shellcheck source=tests/target.sh
+. tests/target.sh
+target_of_this_checkout
 export PATH=$cache/tools/bin:$PATH
 step() { printf '\n== %s (%s)\n' "$1" "$(date +%T)"; }
 
@@ -71,6 +77,8 @@ step "static binary"
 cargo static
 binary=$CARGO_TARGET_DIR/release/savepointd
 if [ "$size" = bench ]; then
+    # Without them, the figures that need one are left out.
+    if tests/stores.sh --check; then tests/stores.sh; fi
     # The harness need not be optimised; what it measures is.
     SPTEST_BINARY=$binary cargo test --quiet --locked --bench bars -- --bench
     cargo run --quiet --locked --release --example reader-bars
@@ -92,7 +100,7 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 step "licences, bans, sources"
 cargo deny --config .cargo/deny.toml --log-level error check bans licenses sources
 step "Flink"
-for version in 1.15.4 1.20.5 2.3.0; do
+for version in "${versions[@]}"; do
     tests/flink/job.sh "$version"
 done
 if [ $node = yes ]; then
@@ -111,7 +119,7 @@ if [ $stores = yes ]; then
     tests/flink/s3.sh 1.20.0
     filter=()
 else
-    filter=(-E 'not (binary(stores) or binary(flink) & test(/^s3::/))')
+    filter=(-E 'not (binary(stores) or binary(flink) & test(/^(s3|hdfs)::/))')
 fi
 step "tests"
 SPTEST_CYCLES=$cycles SPTEST_NODE_CYCLES=$node_cycles cargo nextest run --locked ${filter[@]+"${filter[@]}"} ${ignored[@]+"${ignored[@]}"}

@@ -84,6 +84,7 @@ impl Agent {
             "job_id": session.and_then(|session| session.job_id.get()),
             "base": session.and_then(|session| session.go.base.as_ref()).map(|base| base.path.as_str()),
             "started": session.is_some_and(|session| session.started.get()),
+            "jobs_waiting": session.map(|session| self.submissions(session)).unwrap_or_default(),
             "confirmed": session.and_then(|session| session.confirmed.borrow().clone()),
             "prediction": session.and_then(|session| self.predicted(session)),
             "stopping": orders.stopping,

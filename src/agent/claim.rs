@@ -7,9 +7,9 @@ use super::Agent;
 use super::guards::Turn;
 use super::session::{Said, Session};
 use crate::api::{ClaimReply, ClaimRequest, Finish, Orders};
-use crate::config::{Config, RecordKind, SavepointFormat};
+use crate::config::{Config, OnUnverifiable, RecordKind, SavepointFormat};
 use crate::flink::Flink;
-use crate::flink::setup::Setup;
+use crate::flink::setup::{Mode, Setup};
 use crate::protocol::choose::Decision;
 use crate::protocol::entry::{Directories, Holder, PodRef};
 use crate::protocol::history::History;
@@ -19,7 +19,7 @@ use crate::protocol::point::Format;
 use crate::protocol::start::{Go, JobIds, Start, Verdict};
 use crate::record::marker::Marker;
 use crate::start::plan;
-use crate::storage::{self, Place, Storage};
+use crate::storage::{self, Storage};
 use crate::{kubernetes, report, start};
 
 impl Agent {
@@ -55,7 +55,8 @@ impl Agent {
         let directories = plan::directories(&self.config, &setup)?;
         let job_ids = plan::job_ids(&self.config, &setup)?;
         // An entrypoint that can't be told anything must not cost an epoch.
-        let trial = self.injection(&setup, Some("file:///trial".to_owned()), None);
+        let restores = setup.mode != Mode::Session;
+        let trial = self.injection(&setup, restores.then(|| "file:///trial".to_owned()), None);
         inject(&argv, &trial).map_err(|error| error.to_string())?;
 
         let (cluster, own) = match self.identity().await {
@@ -67,8 +68,9 @@ impl Agent {
         };
         let holder = Holder { pod: own.clone(), ..holder };
         let storage = self.storage.or_of(&setup);
-        let folder = storage::cluster_folder(&storage, &directories, cluster).map_err(|error| report::chain(&error))?;
-        let marker = self.marker_in(&folder);
+        let trusted = self.config.restore.on_unverifiable == OnUnverifiable::Trust;
+        let marker = Marker::for_savepoints(&storage, &directories, cluster, trusted);
+        let marker = self.known_marker(marker.map_err(|error| report::chain(&error))?);
         let hands = start::Hands {
             record: self.record.clone(),
             storage: storage.clone(),
@@ -113,12 +115,12 @@ impl Agent {
         Ok(reply)
     }
 
-    /// The marker in this folder. A start that waits asks again and again, each time for all that was ever written there.
-    fn marker_in(&self, folder: &Place) -> Marker {
+    /// The same marker, as far as it was read. A start that waits asks again and again, each time for all that was ever written there.
+    fn known_marker(&self, marker: Marker) -> Marker {
         let mut known = self.marker.borrow_mut();
-        match known.as_ref().filter(|marker| marker.is_in(folder)) {
-            Some(marker) => marker.clone(),
-            None => known.insert(Marker::of(folder)).clone(),
+        match known.as_ref().filter(|known| known.is(&marker)) {
+            Some(known) => known.clone(),
+            None => known.insert(marker).clone(),
         }
     }
 
@@ -169,6 +171,7 @@ impl Agent {
             drain: self.config.savepoint.drain,
             grace_ms: millis(self.config.stop.grace),
             reserve_ms: millis(self.config.stop.reserve),
+            parallel: self.config.session.parallel,
         }
     }
 
@@ -186,6 +189,13 @@ impl Agent {
             known: points().map(|point| point.path.clone()).collect::<Vec<_>>().into(),
             newest: points().filter_map(|point| point.checkpoint_id).max(),
             attempt: attempt.into(),
+            jobs: epoch.into_iter().flat_map(|epoch| &epoch.jobs).map(|(id, past)| (*id, past.name.clone())).collect(),
+            ended: epoch
+                .into_iter()
+                .flat_map(|epoch| &epoch.jobs)
+                .filter(|(_, past)| past.ended.is_some())
+                .map(|(id, _)| *id)
+                .collect(),
             confirmed: epoch.is_some_and(|epoch| epoch.confirmed),
             progressed: epoch.is_some_and(|epoch| epoch.progressed.is_some()),
         };
@@ -223,7 +233,8 @@ impl Agent {
             former.abort_tasks();
             former.gone.send_replace(true);
         }
-        self.orders.send_replace(Orders { epoch: session.epoch(), after: session.newest.get(), ..Orders::default() });
+        let (epoch, several, after) = (session.epoch(), session.several.get(), session.newest.get());
+        self.orders.send_replace(Orders { epoch, after, several, ..Orders::default() });
         self.metrics.epoch(session.epoch());
         self.guards.tell(session.epoch(), Turn::Claimed);
         if running {

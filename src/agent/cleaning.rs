@@ -1,7 +1,7 @@
 //! A start in which Flink first cleans up what a killed JobManager had left of a job that had ended.
 //!
-//! Flink up to 1.20 mostly has done so before the program submits the job anew, and the job runs. Where it has not, and always
-//! with Flink 2.3, the new job is taken for the ended one and not run, in this start. The next one finds nothing left.
+//! Flink up to 1.20 mostly has done so before the program submits the job anew, and the job runs. Where it has not, the new job is
+//! taken for the ended one and not run, in this start. The next one finds nothing left.
 
 use std::time::Duration;
 

@@ -42,6 +42,7 @@ async fn route(agent: &Rc<Agent>, request: Request<Incoming>) -> Result<Response
                 }
             }
             let kubernetes = agent.kubernetes.as_ref();
+            let flink = agent.served().filter(|session| session.started.get()).map(|session| session.flink.clone());
             let prunes = matches!(asked, people::Request::Prune { dry_run: false, .. });
             if let people::Request::Doctor { setup } = &asked {
                 let running = agent.running();
@@ -49,7 +50,7 @@ async fn route(agent: &Rc<Agent>, request: Request<Incoming>) -> Result<Response
                 let examined = people::examine(&agent.record, &storage, &agent.config, kubernetes, setup, running);
                 return Ok(http::json(StatusCode::OK, &examined.await.unwrap_or_else(|refusal| refusal)));
             }
-            let answering = people::answer(asked, &agent.record, &storage, &agent.config, kubernetes);
+            let answering = people::answer(asked, &agent.record, &storage, &agent.config, kubernetes, flink.as_ref());
             let answer = tokio::select! {
                 answer = answering => answer,
                 () = agent.stops(), if prunes => people::Answer::Refused {

@@ -35,6 +35,7 @@ impl Agent {
         let (severity, reason) = match decision {
             "restore" => (Severity::Normal, "Restoring"),
             "fresh" => (Severity::Normal, "StartingFresh"),
+            "resubmit" => (Severity::Warning, "JobsToSubmit"),
             "hold" => (Severity::Warning, "StartHeld"),
             "later" => (Severity::Normal, "StartWaiting"),
             _ => (Severity::Warning, "StartRefused"),

@@ -27,7 +27,7 @@ fn pause_after(times: u32) -> Duration {
 
 impl Agent {
     pub(super) fn begin_handover(self: &Rc<Self>, session: &Rc<Session>, heir: PodRef) {
-        if session.stopping.get() || session.void.get() {
+        if session.stopping.get() || session.is_condemned() {
             return;
         }
         session.handing_over.set(true);
@@ -48,6 +48,8 @@ impl Agent {
         if !session.handing_over.get()
             || matches!(release.outcome, StopOutcome::Savepoint | StopOutcome::Unchanged | StopOutcome::Ended)
             || session.is_over()
+            // Those of several jobs that were saved are at their ends already.
+            || session.several.get()
         {
             return false;
         }

@@ -1,4 +1,4 @@
-//! Savepoints by the clock, where `savepoint.interval` is set. What is due and when, [`protocol::periodic`] says.
+//! Savepoints by the clock, where `savepoint.interval` is set. What is due and when, [`protocol::periodic`](crate::protocol::periodic) says.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,6 +22,12 @@ impl Agent {
         let task = tokio::task::spawn_local(async move {
             while saved.confirmed.borrow().is_none() {
                 tokio::time::sleep(SOON).await;
+            }
+            if saved.several.get() {
+                return tracing::warn!(
+                    "savepoint.interval (SAVEPOINTD_SAVEPOINT__INTERVAL) has no effect on a cluster that runs several jobs: their \
+                     checkpoints are what a crash goes back to"
+                );
             }
             let share = random::byte();
             let mut failures = 0;

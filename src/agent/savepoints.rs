@@ -81,6 +81,11 @@ impl Agent {
             let reason = "the job did not restore what it should, and is being ended".to_owned();
             return Err(Refusal { reason, passes: false });
         }
+        if session.several.get() {
+            let reason = "the cluster runs several jobs, of which savepointd takes final savepoints only: while one goes on, take its \
+                          savepoint with `flink savepoint JOB_ID`";
+            return Err(Refusal { reason: reason.to_owned(), passes: false });
+        }
         if session.confirmed.borrow().is_none() {
             return Err(Refusal::later(
                 "Flink has not confirmed yet what the job restored: its tasks are not all running",

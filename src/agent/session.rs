@@ -1,6 +1,7 @@
 //! One life of `run`, from its claim to its end, as the agent knows it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -9,12 +10,13 @@ use tokio::task::AbortHandle;
 use super::presence::Presence;
 use crate::api::Finish;
 use crate::flink::Flink;
-use crate::flink::setup::Setup;
+use crate::flink::setup::{Mode, Setup};
 use crate::protocol::entry::Attempt;
 use crate::protocol::estimate::advice::Fit;
 use crate::protocol::estimate::{Evidence, Prediction};
 use crate::protocol::grace::Cause;
 use crate::protocol::id::JobId;
+use crate::protocol::jobs::{Version, Waiting};
 use crate::protocol::start::Go;
 use crate::protocol::stop::InFlight;
 use crate::protocol::time::{Deadline, Moment};
@@ -29,6 +31,10 @@ pub(super) struct Said {
     pub(super) newest: Option<u64>,
     /// A request for a savepoint that an earlier agent made, whose stop has not ended.
     pub(super) attempt: RefCell<Option<Attempt>>,
+    /// Jobs among several that were seen with state, by name.
+    pub(super) jobs: BTreeMap<JobId, String>,
+    /// Those of them whose own end is known.
+    pub(super) ended: BTreeSet<JobId>,
     pub(super) confirmed: bool,
     pub(super) progressed: bool,
 }
@@ -87,6 +93,16 @@ pub(super) struct Session {
     /// Why the pod ends, once it has told.
     pub(super) cause: RefCell<Option<Cause>>,
     pub(super) presence: Presence,
+    /// Whether the cluster runs several jobs.
+    pub(super) several: Cell<bool>,
+    /// Those of them that were seen with state, by name.
+    pub(super) jobs: RefCell<BTreeMap<JobId, String>>,
+    /// Those of them whose own end is recorded.
+    pub(super) ended: RefCell<BTreeSet<JobId>>,
+    /// The jobs of former epochs that wait to be submitted again.
+    pub(super) waiting: RefCell<Vec<Waiting>>,
+    /// Flink's version, once it was asked.
+    pub(super) version: Cell<Option<Version>>,
     /// Whether the job has completed a checkpoint, as the record says.
     pub(super) progressed: Cell<bool>,
     /// Turns true when the entrypoint has ended.
@@ -98,6 +114,11 @@ impl Session {
     pub(super) fn new(go: Go, setup: Setup, finish: Finish, flink: Flink, marker: Marker, said: Said) -> Self {
         Self {
             progressed: Cell::new(said.progressed),
+            several: Cell::new(setup.mode == Mode::Session || !said.jobs.is_empty()),
+            jobs: RefCell::new(said.jobs.clone()),
+            ended: RefCell::new(said.ended.clone()),
+            waiting: RefCell::new(go.jobs.clone()),
+            version: Cell::new(None),
             newest: Cell::new(said.newest),
             said,
             void: Cell::new(false),

@@ -9,7 +9,7 @@ use super::session::Session;
 use crate::api::{Drained, Exited, Orders, ReleaseOrder};
 use crate::protocol::entry::{Attempt, Entry, Fact};
 use crate::protocol::id::TriggerId;
-use crate::protocol::stop::{Plan, RecordReply, Release, Stop};
+use crate::protocol::stop::{Job, JobsReply, Plan, RecordReply, Release, Stop};
 use crate::protocol::time::{Deadline, Moment};
 use crate::{random, record, stop};
 
@@ -71,18 +71,22 @@ impl Agent {
             prediction: session.prediction.borrow().clone(),
             in_flight: session.in_flight.borrow().clone(),
             cleans_up: session.finish.high_availability.is_some(),
+            several: false,
         };
         tracing::info!(epoch = session.epoch(), ?grace, "stopping");
         self.order(session.epoch(), |orders| orders.stopping = true);
         self.guards.tell(session.epoch(), Turn::Stopping);
         let (agent, session) = (Rc::clone(self), Rc::clone(session));
         tokio::task::spawn_local(async move {
-            let plan = Plan { checkpoints_survive: session.checkpoints_survive().await, ..plan };
-            let (release, unsaid) = agent.stop(&session, plan).await;
+            let (release, unsaid) = if agent.runs_several(&session).await {
+                agent.stop_several(&session, plan, seed).await
+            } else {
+                let plan = Plan { checkpoints_survive: session.checkpoints_survive().await, ..plan };
+                agent.stop(&session, plan).await
+            };
             let took = agent.clock.now().since(began);
             stop::log(&release);
             agent.metrics.stopped(&release, took);
-            agent.tell_how_long_it_took().await;
             agent.event_of_stop(&session, &release, took);
             if agent.keeps_the_job(&session, &release) {
                 return;
@@ -101,6 +105,8 @@ impl Agent {
                     reason: release.reason.clone(),
                 });
             });
+            // Last, as whoever writes to the record holds it up.
+            agent.tell_how_long_it_took().await;
         });
     }
 
@@ -120,12 +126,58 @@ impl Agent {
     }
 
     async fn stop(&self, session: &Session, plan: Plan) -> (Release, Vec<Entry>) {
-        let hands = stop::Hands {
+        let attempted = |attempt: &Attempt| {
+            self.order(session.epoch(), |orders| orders.attempt = Some(attempt.clone()));
+        };
+        stop::drive(Stop::begin(plan), self.hands(session), self.clock, attempted).await
+    }
+
+    /// Stops each job of a cluster that runs several.
+    async fn stop_several(&self, session: &Session, plan: Plan, seed: String) -> (Release, Vec<Entry>) {
+        let resumes = plan.resume.is_some();
+        let several = stop::Several {
+            plan: Plan { resume: None, ..plan },
+            seed,
+            hands: self.hands(session),
+            parallel: self.config.session.parallel,
+            known: session.jobs.borrow().clone(),
+            ended: session.ended.borrow().clone(),
+            resumes,
+        };
+        stop::drive_all(several, self.clock).await
+    }
+
+    /// Whether the cluster runs several jobs. Where Flink gives them their ids, another one may just have been submitted.
+    async fn runs_several(&self, session: &Session) -> bool {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        if !session.several.get() && session.go.job_id.is_none() {
+            let asked = tokio::time::timeout(PATIENCE, session.flink.jobs()).await;
+            if let Ok(JobsReply::Listed(jobs)) = asked {
+                self.note_several(session, &jobs);
+            }
+        }
+        session.several.get()
+    }
+
+    /// Notes that more than one job runs.
+    pub(super) fn note_several(&self, session: &Session, jobs: &[Job]) {
+        if !session.several.get() && jobs.iter().filter(|job| !job.state.is_terminal()).count() > 1 {
+            tracing::warn!(
+                "the application runs several jobs: each is stopped, and none is restored by itself at the next start"
+            );
+            session.several.set(true);
+            self.order(session.epoch(), |orders| orders.several = true);
+        }
+    }
+
+    fn hands(&self, session: &Session) -> stop::Hands {
+        stop::Hands {
             flink: session.flink.clone(),
             memory: Some((self.record.clone(), session.marker.clone())),
             storage: self.storage.or_of(&session.setup),
             epoch: session.epoch(),
             job_id: session.job_id.clone(),
+            job_name: None,
             target: session.finish.target.clone(),
             checkpoints: session.finish.checkpoints.clone(),
             high_availability: session.finish.high_availability.clone(),
@@ -135,11 +187,7 @@ impl Agent {
             predicted: session.prediction.borrow().as_ref().map(|prediction| prediction.savepoint.likely),
             gone: session.gone.subscribe(),
             deadline: session.deadline.subscribe(),
-        };
-        let attempted = |attempt: &Attempt| {
-            self.order(session.epoch(), |orders| orders.attempt = Some(attempt.clone()));
-        };
-        stop::drive(Stop::begin(plan), hands, self.clock, attempted).await
+        }
     }
 
     /// Changes the orders of one epoch. A stop may outlive its `run`; what it comes to is no order to the next one.

@@ -1,5 +1,6 @@
 //! Watching a started Flink: the restore is confirmed, progress noted once, the job's own end respected.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::Agent;
@@ -9,6 +10,7 @@ use super::restoring::Restoring;
 use super::session::Session;
 use crate::api::ReleaseOrder;
 use crate::exit::Exit;
+use crate::flink::version;
 use crate::protocol::confirm::{Confirm, Confirmation};
 use crate::protocol::entry::{End, EndKind, Fact};
 use crate::protocol::point::{PointRef, normalize};
@@ -26,13 +28,16 @@ const AGAIN: Duration = Duration::from_millis(500);
 const FIRST: Duration = Duration::from_secs(2);
 
 impl Agent {
-    pub(super) async fn watch(&self, session: &Session) {
+    pub(super) async fn watch(self: &Rc<Self>, session: &Session) {
         let mut confirm = Confirm::of(session.go.base.clone()).or(session.go.or.clone());
         let mut restoring = Restoring::default();
         let mut cleaning = Cleaning::default();
         loop {
             let confirmed = session.confirmed.borrow().is_some();
             tokio::time::sleep(if confirmed { SELDOM } else { SOON }).await;
+            if session.several.get() {
+                return self.watch_jobs(session).await;
+            }
             let (job, answers) = self.job(session).await;
             if session.is_cleaning_up() {
                 if self.has_only_cleaned_up(job.as_ref(), answers, &mut cleaning) {
@@ -65,6 +70,10 @@ impl Agent {
         let reply = session.flink.jobs().await;
         self.metrics.flink_up(matches!(reply, JobsReply::Listed(_)));
         let JobsReply::Listed(jobs) = reply else { return (None, false) };
+        self.note_several(session, &jobs);
+        if session.several.get() {
+            return (None, true);
+        }
         let named = jobs.iter().find(|job| Some(job.id) == session.job_id.get());
         let only = if let [job] = jobs.as_slice() { Some(job) } else { None };
         let Some(job) = named.or(only).cloned() else { return (None, true) };
@@ -85,6 +94,9 @@ impl Agent {
                     "the job's own code has Flink delete checkpoints when the JobManager ends; a stop that must fall back to \
                      one will end the JobManager with SIGKILL. Remove the retention setting from the job's code"
                 );
+            }
+            if let Some(lacks) = session.flink.version().await.ok().as_deref().and_then(version::shortcoming) {
+                tracing::warn!("{lacks}");
             }
             let survive = retains.unwrap_or(true);
             session.retains.set(Some(survive));
@@ -170,7 +182,7 @@ impl Agent {
         let End { how, savepoint, reason, .. } = &end;
         let path = savepoint.as_ref().map(|point| point.path.as_str());
         tracing::info!(how = how.as_str(), savepoint = path, reason, "the job came to its own end");
-        self.keep(session, stop::end_facts(&end, session.epoch())).await;
+        self.keep(session, stop::end_facts(&end, session.epoch(), None)).await;
         let exit = if end.how == EndKind::Failed { Exit::Failed } else { Exit::Done };
         self.release(session, &format!("the job {}", how.as_str()), exit, false);
     }

@@ -26,10 +26,12 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("savepoint.interval", Some("off")),
     ("savepoint.drain", Some("false")),
     ("checkpoint.directory", None),
+    ("session.parallel", Some("32")),
     ("stop.grace", Some("30s")),
     ("stop.reserve", Some("3s")),
     ("storage.endpoint", None),
     ("storage.region", None),
+    ("storage.namenode", None),
     ("storage.ca", None),
     ("storage.timeout", Some("5s")),
     ("restore.on_no_state", Some("fresh")),
@@ -370,6 +372,11 @@ pub(super) fn ip(text: &str) -> Result<std::net::IpAddr, String> {
 }
 
 /// How many savepoints are kept.
+pub(super) fn at_once(text: &str) -> Result<usize, String> {
+    let fits = text.parse().ok().filter(|count| (1..=1_000).contains(count));
+    fits.ok_or_else(|| expected("a number from 1 to 1000", text))
+}
+
 pub(super) fn count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| *count > 0).ok_or_else(|| expected("a whole number from 1 upwards", text))
 }
@@ -446,6 +453,14 @@ pub(super) fn endpoint(text: &str) -> Result<String, String> {
     let fits = matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
     let plain = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
     if fits && plain { Ok(url.as_str().trim_end_matches('/').to_owned()) } else { Err(wrong()) }
+}
+
+/// Several endpoints, with commas between them.
+pub(super) fn endpoints(text: &str) -> Result<String, String> {
+    let endpoints: Result<Vec<String>, String> = text.split(',').map(|one| endpoint(one.trim())).collect();
+    endpoints
+        .map(|endpoints| endpoints.join(","))
+        .map_err(|_| expected("URLs such as \"http://namenode-1:9870,http://namenode-2:9870\"", text))
 }
 
 pub(super) fn cluster_id(text: &str) -> Result<String, String> {

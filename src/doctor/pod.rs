@@ -98,7 +98,7 @@ fn probes(pod: &Value, needs: Option<Expected>) -> Vec<Finding> {
     probes.filter_map(|name| {
         let probe = &container[name];
         // The agent answers there whatever the JobManager does.
-        if probe["httpGet"]["path"] == "/livez" {
+        if probe.pointer("/httpGet/path").is_some_and(|path| path == "/livez") {
             return None;
         }
         let number = |key: &str, usual: u64| probe[key].as_u64().unwrap_or(usual);
@@ -125,7 +125,7 @@ fn mesh(pod: &Value) -> Vec<Finding> {
         let waits = |variable: &str| {
             list(container, "env").any(|env| env["name"] == variable && env["value"] == "true")
         };
-        let preparing = container["lifecycle"]["preStop"].is_object();
+        let preparing = container.pointer("/lifecycle/preStop").is_some_and(Value::is_object);
         let fix = match name {
             "istio-proxy" if !waits("EXIT_ON_ZERO_ACTIVE_CONNECTIONS") => {
                 "have Istio inject it as a native sidecar (istiod: ENABLE_NATIVE_SIDECARS=true; Kubernetes 1.29 and newer), or annotate the pods \

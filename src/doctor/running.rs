@@ -37,7 +37,8 @@ fn grace(prediction: Option<&Prediction>, advice: Option<Advice>) -> Finding {
         let found = "how long a final savepoint takes is not known: no checkpoint was completed yet";
         return Finding::trouble(Verdict::Doubtful, about, found, "ask again after the first checkpoint");
     };
-    let found = format!("a final savepoint of {} {} ({})", size(prediction.bytes), advice.found(), prediction.basis);
+    let of = prediction.bytes.map(|bytes| format!(" of {}", size(bytes))).unwrap_or_default();
+    let found = format!("a final savepoint{of} {} ({})", advice.found(), prediction.basis);
     match (advice.fix(), advice.fit) {
         (None, _) => Finding::good(about, found),
         (Some(fix), Fit::TooShort) => Finding::trouble(Verdict::Bad, about, found, fix),
@@ -96,7 +97,7 @@ mod tests {
         let found = |likely, at_most| {
             let savepoint = Expected { likely: s(likely), at_most: s(at_most) };
             let prediction =
-                Prediction { savepoint, checkpoint: None, bytes: 812 << 20, basis: "from 5 stops".to_owned() };
+                Prediction { savepoint, checkpoint: None, bytes: Some(812 << 20), basis: "from 5 stops".to_owned() };
             grace(Some(&prediction), Some(Advice::on(savepoint, s(30), s(3), Grantor::Pod)))
         };
         let bad = found(74, 100);

@@ -72,6 +72,7 @@ fn fix(error: &Error) -> &'static str {
     match error {
         Error::Unsupported(_) => "keep state where savepointd can read it",
         Error::NoEndpoint(_) => "set storage.endpoint (SAVEPOINTD_STORAGE__ENDPOINT)",
+        Error::NoNameNode(_) => "set storage.namenode (SAVEPOINTD_STORAGE__NAMENODE)",
         Error::NoBucket(_) => "create the bucket or container, or correct its name",
         Error::Path { .. } | Error::NotADirectory(_) => "name another directory",
         Error::Client { .. } => "give the agent CA certificates: storage.ca (SAVEPOINTD_STORAGE__CA)",

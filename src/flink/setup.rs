@@ -51,9 +51,9 @@ pub struct Setup {
     pub ha_rpc_port: Option<u16>,
     /// Where it notes jobs that have ended, if not below its other files.
     pub ha_job_results: Option<String>,
-    /// ZooKeeper's path above the cluster's.
+    /// `ZooKeeper`'s path above the cluster's.
     pub ha_root: Option<String>,
-    /// What Kubernetes' high availability names its ConfigMaps after.
+    /// What Kubernetes' high availability names its `ConfigMap`s after.
     pub kubernetes_cluster_id: Option<String>,
     /// The job id that the user gave.
     pub job_id: Option<String>,

@@ -106,6 +106,20 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// Whether what has no result but its end went well; nothing while it goes on.
+    pub(super) fn into_end(self) -> Option<Result<(), String>> {
+        match (self.status.id.as_str(), self.operation) {
+            ("IN_PROGRESS", _) => None,
+            (_, Some(OperationResult { failure: Some(failure), .. })) => {
+                Some(Err(root_cause(&failure.stack_trace).unwrap_or(failure.class)))
+            }
+            ("COMPLETED", _) => Some(Ok(())),
+            (status, _) => Some(Err(format!("the result is {status}, without a cause"))),
+        }
+    }
+}
+
 /// The innermost cause of a Java stack trace, one line.
 pub(super) fn root_cause(stack_trace: &str) -> Option<String> {
     let first = stack_trace.lines().next();

@@ -10,6 +10,9 @@ pub(super) const BINARY: &str = "/savepointd/bin/savepointd";
 /// What Flink calls the container in the pods that it creates itself.
 const NATIVE_CONTAINER: &str = "flink-main-container";
 
+/// How it starts a JobManager in them.
+const NATIVE_SCRIPT: &str = "kubernetes-jobmanager.sh";
+
 /// What a container is to Flink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -104,9 +107,13 @@ pub(super) fn objection(container: &Object, entrypoint: &[String]) -> Option<Str
 
 fn of(argv: &[String]) -> Runs {
     match launch(argv) {
-        Ok(launch) if launch.mode == Mode::Session => Runs::Unprotected(
-            "this is a session cluster's JobManager; this version of savepointd protects application clusters only".to_owned(),
-        ),
+        Ok(launch) if launch.mode == Mode::Session && launch.script.is_some_and(|script| script.ends_with(NATIVE_SCRIPT)) => {
+            Runs::Unprotected(
+                "this is a native session cluster's JobManager; of session clusters this version of savepointd protects those that \
+                 start by docker-entrypoint.sh jobmanager, or jobmanager.sh start-foreground"
+                    .to_owned(),
+            )
+        }
         Ok(_) => Runs::Flink(Role::JobManager),
         Err(_) if is_task_manager(argv) => Runs::Flink(Role::TaskManager),
         Err(LaunchError::ShellString) if argv.iter().any(|word| mentions_job_manager(word)) => Runs::Unprotected(
@@ -203,6 +210,8 @@ mod tests {
             (json!({"command": ["tini", "--", "/docker-entrypoint.sh", "standalone-job"]}), &job_manager),
             (json!({"args": ["/opt/flink/bin/standalone-job.sh", "start-foreground"]}), &job_manager),
             (json!({"command": ["/own-entrypoint.sh", "standalone-job"]}), &job_manager),
+            (json!({"args": ["jobmanager"]}), &job_manager),
+            (json!({"command": ["/opt/flink/bin/jobmanager.sh", "start-foreground"]}), &job_manager),
             (json!({"command": [BINARY, "run", "--on-refusal", "exit", "--", "anything"]}), &job_manager),
             (json!({"args": ["taskmanager"]}), &task_manager),
             (json!({"args": ["taskmanager", "-Dk=v"]}), &task_manager),
@@ -236,7 +245,7 @@ mod tests {
             assert!(text.contains(hint), "{text}");
         }
         for (value, hint) in [
-            (json!({"args": ["jobmanager"]}), "application clusters only"),
+            (json!({"command": ["kubernetes-jobmanager.sh", "kubernetes-session"]}), "native session cluster"),
             (json!({"command": ["sh", "-c", "/docker-entrypoint.sh standalone-job -j X"]}), "give it as a list"),
         ] {
             let Runs::Unprotected(text) = runs(&value) else { panic!("{value}") };

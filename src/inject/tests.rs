@@ -450,8 +450,8 @@ fn a_pod_template_of_native_mode_gets_everything_but_the_command() {
 #[test]
 fn what_can_not_be_protected_leaves_everything_unwritten() {
     let shell = json!({"name": "main", "command": ["sh", "-c", "/docker-entrypoint.sh standalone-job -j X"]});
-    let session = json!({"name": "main", "args": ["jobmanager"]});
-    for (container, hint) in [(shell, "give it as a list"), (session, "application clusters only")] {
+    let session = json!({"name": "main", "command": ["kubernetes-jobmanager.sh", "kubernetes-session"]});
+    for (container, hint) in [(shell, "give it as a list"), (session, "native session cluster")] {
         let documents = vec![deployment(), workload("StatefulSet", "bad", &pod(&container))];
         let Err(Refusal::Documents(problems)) = inject(documents, &options()) else { panic!() };
         assert!(

@@ -9,6 +9,8 @@
 mod explain;
 mod leftovers;
 mod points;
+mod several;
+mod unseen;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +25,7 @@ use super::ha::{Dealing, Leftovers, OnLeftover};
 use super::history::{Epoch, History};
 use super::id::JobId;
 use super::point::{Found, PointRef, normalize, same};
+use unseen::by_record_alone;
 
 /// What the configuration says about starts that can't go on as usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,8 +82,14 @@ pub struct Situation {
     /// What Flink's own high availability has left, if it is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leftovers: Option<Leftovers>,
+    /// Why a part of storage can't be seen by any listing; none if all of it was listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<String>,
     /// The clock; only the age limit reads it.
     pub now: Timestamp,
+    /// Whether a session cluster starts: it restores nothing by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub session: bool,
 }
 
 /// What a start does.
@@ -91,6 +100,8 @@ pub enum Decision {
     Restore(PointRef),
     /// Start with nothing.
     Fresh,
+    /// Start a session cluster without jobs, some of which wait to be submitted again.
+    Resubmit,
     /// Don't start: the job came to its own end, and only a person begins it again.
     Hold,
     /// Don't start: a person has to look.
@@ -104,6 +115,7 @@ impl Decision {
         match self {
             Self::Restore(_) => "restore",
             Self::Fresh => "fresh",
+            Self::Resubmit => "resubmit",
             Self::Hold => "hold",
             Self::Refuse => "refuse",
         }
@@ -142,6 +154,10 @@ pub struct Candidate {
 #[must_use]
 pub fn choose(situation: &Situation) -> Choice {
     let points = Points::of(situation);
+    if situation.session {
+        let candidates = several::explain(&points, situation);
+        return Choice { candidates, ..several::session(situation) };
+    }
     let choice = leftovers::heed(situation, &points, decide(situation, &points));
     let mut choice = if_verified(situation, choice);
     choice.candidates = explain::explain(&points, situation, &choice);
@@ -202,8 +218,12 @@ fn decide(situation: &Situation, points: &Points) -> Choice {
             return going_back(situation, points, choice);
         }
     }
+    if let Some(why) = &situation.unseen {
+        return by_record_alone(situation, points, latest, why);
+    }
     match latest {
         None => without_history(situation, points),
+        Some((number, epoch, _)) if epoch.is_several() => several::application(situation, number, epoch),
         Some((number, epoch, _)) => go_on(situation, points, number, epoch),
     }
 }
@@ -241,21 +261,25 @@ fn without_history(situation: &Situation, points: &Points) -> Choice {
     }
 }
 
+/// What came to its own end is not run again.
+fn held(number: u64, epoch: &Epoch) -> Option<Choice> {
+    let how = epoch.ended.as_ref()?.how;
+    match how {
+        EndKind::Finished | EndKind::Cancelled => Some(plain(
+            Decision::Hold,
+            &format!(
+                "the job {} in epoch {number} and is not run again by itself. To run it again: savepointd fresh, or \
+                 savepointd pin PATH",
+                how.as_str()
+            ),
+        )),
+        EndKind::Stopped | EndKind::Failed => None,
+    }
+}
+
 fn go_on(situation: &Situation, points: &Points, number: u64, epoch: &Epoch) -> Choice {
-    if let Some(end) = &epoch.ended {
-        match end.how {
-            EndKind::Finished | EndKind::Cancelled => {
-                return plain(
-                    Decision::Hold,
-                    &format!(
-                        "the job {} in epoch {number} and is not run again by itself. To run it again: savepointd fresh, \
-                         or savepointd pin PATH",
-                        end.how.as_str()
-                    ),
-                );
-            }
-            EndKind::Stopped | EndKind::Failed => {}
-        }
+    if let Some(held) = held(number, epoch) {
+        return held;
     }
     let line = points.line(situation, number);
     let missing = points.gap(situation, number, epoch, &line);
@@ -399,7 +423,7 @@ fn going_back(situation: &Situation, points: &Points, choice: Choice) -> Choice 
     let from = match &choice.decision {
         Decision::Restore(point) => point.checkpoint_id.unwrap_or(0),
         Decision::Fresh => 0,
-        Decision::Hold | Decision::Refuse => return choice,
+        Decision::Resubmit | Decision::Hold | Decision::Refuse => return choice,
     };
     let later = points.all.iter().find(|candidate| {
         candidate.checkpoint && candidate.job_id == Some(job_id) && candidate.point.checkpoint_id > Some(from)

@@ -3,6 +3,8 @@
 //! An entry is never changed. What a reader does not understand (a newer savepointd wrote it) it leaves alone: entries
 //! are separate objects, and [`Fact::Unknown`] carries on.
 
+mod job;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,7 @@ use super::ha::Places;
 use super::id::{Id, JobId, TriggerId};
 use super::outcome::StopOutcome;
 use super::point::{Format, Kind, PointRef};
+pub use job::{JobEvent, OfJob};
 
 /// The version of the entry format that this build writes.
 pub const VERSION: u32 = 1;
@@ -80,6 +83,8 @@ pub enum Fact {
     },
     /// The job came to an end that no stop of ours caused.
     Ended(End),
+    /// Something of one job of a cluster that runs several.
+    Job(OfJob),
     /// A person said what the next start restores.
     Pinned {
         /// The point.
@@ -119,6 +124,9 @@ pub struct Claim {
     pub holder: Holder,
     /// Where the epoch's points will lie; the next start looks there too, even if the configuration changes.
     pub directories: Directories,
+    /// Whether it is a session cluster's: its start restores nothing, as others submit the jobs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub session: bool,
 }
 
 /// The process that holds an epoch: one life of `savepointd run`.

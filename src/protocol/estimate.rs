@@ -23,6 +23,8 @@ const SHORTEST: Duration = Duration::from_millis(10);
 const CHECKPOINTS: usize = 20;
 /// So many of the newest savepoints of earlier epochs count.
 const SAVEPOINTS: usize = 20;
+/// A checkpoint that writes less of the state than this share is an increment.
+const WHOLE: f64 = 0.8;
 
 /// How long something is expected to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +42,8 @@ pub struct Prediction {
     pub savepoint: Expected,
     /// A checkpoint on demand; none where the job has completed none yet.
     pub checkpoint: Option<Expected>,
-    /// The state's size by now.
-    pub bytes: u64,
+    /// The state's size by now, where it is known.
+    pub bytes: Option<u64>,
     /// What it rests on, in words.
     pub basis: String,
 }
@@ -121,7 +123,7 @@ pub fn predict(evidence: &Evidence, format: Format, now: Timestamp) -> Option<Pr
     let canonical = format == Format::Canonical;
     let savepoint = {
         let bytes = megabytes(size.bytes);
-        let likely = curve.at(bytes, true, canonical);
+        let likely = curve.at(bytes, true, canonical, false);
         let kin = rows.iter().any(|row| row.canonical == canonical && (canonical || row.bytes >= bytes / 4.0));
         let mut doubt = curve.doubt() * beyond(bytes, largest);
         doubt *= if stops == 0 { 1.5 } else { 1.0 };
@@ -132,10 +134,10 @@ pub fn predict(evidence: &Evidence, format: Format, now: Timestamp) -> Option<Pr
     };
     let checkpoint = increment(here).map(|share| {
         let bytes = megabytes(size.bytes) * share;
-        expected(curve.at(bytes, false, false), curve.doubt())
+        expected(curve.at(bytes, false, false, share < WHOLE), curve.doubt())
     });
     let basis = basis(evidence, here, before, stops, &size);
-    Some(Prediction { savepoint, checkpoint, bytes: size.bytes, basis })
+    Some(Prediction { savepoint, checkpoint, bytes: Some(size.bytes), basis })
 }
 
 fn newest<'a, 'b>(samples: &'a [&'b Sample], count: usize) -> &'a [&'b Sample] {
@@ -167,6 +169,7 @@ fn aged<'a>(samples: &'a [&Sample], earlier: bool) -> impl Iterator<Item = Row> 
             seconds: sample.took.max(Duration::from_millis(1)).as_secs_f64(),
             stop,
             canonical: format == Some(Format::Canonical),
+            increment: share < WHOLE,
             // A stop of long ago still tells what a stop takes besides the writing, which no checkpoint does.
             weight: aged * share.clamp(0.1, 1.0),
         }
@@ -206,11 +209,13 @@ fn basis(evidence: &Evidence, here: &[&Sample], before: &[&Sample], stops: usize
     if stops == 0 && !parts.is_empty() {
         text += ", no stop was measured yet";
     }
-    if increment(here).is_some_and(|share| share < 0.8) {
+    if increment(here).is_some_and(|share| share < WHOLE) {
         text += "; checkpoints are incremental, a savepoint writes everything";
     }
     if size.per_second > 0 {
-        text += &format!("; the state grows by {} a second", advice::size(size.per_second));
+        text.push_str("; the state grows by ");
+        text.push_str(&advice::size(size.per_second));
+        text.push_str(" a second");
     }
     if evidence.overtakes {
         text += "; checkpoints overtake data that a savepoint has to wait for";

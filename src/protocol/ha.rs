@@ -1,7 +1,7 @@
 //! Flink's own high availability, as far as storage tells of it.
 //!
 //! A JobManager under high availability takes its jobs up again by itself: a job that it still knows runs on from its newest
-//! completed checkpoint, and a restore path that is given counts for nothing. What it knows stands in ZooKeeper or in ConfigMaps
+//! completed checkpoint, and a restore path that is given counts for nothing. What it knows stands in `ZooKeeper` or in `ConfigMap`s
 //! as pointers to files in `high-availability.storageDir`; the files are what is looked at here. Without a pointer a file is
 //! nothing to Flink, and a pointer without its file keeps Flink from starting, so that neither can lead to a wrong restore:
 //! files that are taken for more than they are only make a start more careful (measured on Flink 1.20.5).
@@ -18,8 +18,6 @@ pub struct Places {
     pub folder: String,
     /// The job result store: which jobs have come to their end.
     pub results: String,
-    /// The id that Flink gives to the application, and to its job if nobody gives it another.
-    pub application: JobId,
     /// How a person finds the pointers, in words.
     pub pointers: String,
 }
@@ -31,6 +29,10 @@ pub struct Leftovers {
     pub folder: String,
     /// How a person finds the pointers to them, in words.
     pub pointers: String,
+    /// Whether Flink 2 wrote them. After a clean-up it runs the job under another id, beside whatever else there is (2.3.0): a start
+    /// can't count on that.
+    #[serde(default)]
+    pub of_flink_2: bool,
     /// Files that hold a job that Flink will run again.
     pub jobs: Vec<String>,
     /// The completed checkpoints that it refers to.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Attempt, Based, Claim, Directories, End, Entry, Fact, PodRef, RestoreFailed, Saved};
 use super::id::{Id, JobId};
+use super::jobs;
 use super::outcome::StopOutcome;
 use super::point::{Kind, PointRef, same};
 
@@ -54,6 +55,9 @@ pub struct Epoch {
     pub stopped: Option<(StopOutcome, String, Timestamp)>,
     /// The job's own end.
     pub ended: Option<End>,
+    /// What became of each job, where it is not one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub jobs: BTreeMap<JobId, jobs::Past>,
     /// The newest pod that asked its holder to hand over.
     pub asked: Option<PodRef>,
     /// Whether its JobManager is known to have ended.
@@ -78,6 +82,12 @@ impl Epoch {
     pub fn is_released(&self) -> bool {
         let saved = matches!(self.stopped, Some((StopOutcome::Savepoint | StopOutcome::Ended, ..)));
         self.left || self.ended.is_some() || saved
+    }
+
+    /// Whether it ran a session cluster, or an application with several jobs: no one point is all of its state.
+    #[must_use]
+    pub fn is_several(&self) -> bool {
+        !self.jobs.is_empty() || self.claim.as_ref().is_some_and(|claim| claim.session)
     }
 
     /// Adds a point; what is said later of the same one is believed, in its later place.
@@ -170,6 +180,7 @@ impl History {
             Fact::Attempted(attempt) => epoch.attempt = Some(attempt.clone()),
             Fact::Saved(saved) => epoch.save(saved.clone()),
             Fact::Stopped { outcome, reason } => epoch.stopped = Some((*outcome, reason.clone(), entry.at)),
+            Fact::Job(of) => epoch.jobs.entry(of.job_id).or_default().add(&of.job_name, &of.event),
             Fact::HandoverAsked { by } => epoch.asked = Some(by.clone()),
             Fact::Left => epoch.left = true,
             Fact::TakenOver => epoch.taken_over = true,
@@ -241,7 +252,8 @@ impl History {
     #[must_use]
     pub fn jobs(&self) -> Vec<JobId> {
         let claimed = self.epochs.values().filter_map(|epoch| epoch.claim.as_ref()?.job_id);
-        claimed.chain(self.epochs.values().filter_map(|epoch| epoch.ran)).collect()
+        let ran = self.epochs.values().flat_map(|epoch| epoch.ran.iter().chain(epoch.jobs.keys()).copied());
+        claimed.chain(ran).collect()
     }
 
     /// The highest epoch number that anything tells of.
@@ -257,6 +269,7 @@ impl History {
         self.epochs.iter().rev().find_map(|(number, epoch)| {
             let claimed = epoch.based.as_ref().and(epoch.claim.as_ref()).and_then(|claim| claim.job_id);
             let saved = epoch.saved.iter().any(|saved| saved.job_id == job_id);
+            let saved = saved || epoch.jobs.contains_key(&job_id);
             (claimed == Some(job_id) || epoch.ran == Some(job_id) || saved).then_some(*number)
         })
     }
@@ -396,7 +409,7 @@ mod tests {
                 started: 1,
                 pod: None,
             };
-            entry(n, epoch, Fact::Claimed(Claim { job_id: Some(job_id), holder, directories }))
+            entry(n, epoch, Fact::Claimed(Claim { job_id: Some(job_id), holder, directories, session: false }))
         };
         let history = History::read(&[claim(1, 1), entry(2, 1, based(None)), claim(3, 2)]);
         assert_eq!(history.epoch_of_job(job_id), Some(1));

@@ -78,6 +78,15 @@ pub struct Found {
     pub modified: Option<Timestamp>,
 }
 
+/// What a listing of storage found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// Whatever may be a restore point.
+    pub found: Vec<Found>,
+    /// Why a part of storage can't be seen by any listing: this build has no client for it.
+    pub unseen: Option<String>,
+}
+
 /// What a look at a `_metadata` file showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

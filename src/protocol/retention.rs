@@ -5,6 +5,7 @@
 //! rules say what they have to know for that ([`Findings::unread`], [`Findings::unmeasured`]), and are asked again once it
 //! was read. Whatever is doubtful stays.
 
+mod disposal;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,8 @@ pub struct Terms {
     pub min_age: SignedDuration,
     /// Checkpoint folders that are left over go as well.
     pub checkpoints: bool,
+    /// Flink deletes, not the store.
+    pub by_flink: bool,
 }
 
 /// Everything that the rules rest on.

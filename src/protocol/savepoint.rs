@@ -18,6 +18,11 @@ const REQUEST: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(10 * 60);
 /// How long Flink or storage may be unreachable before that counts.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The stop waits for it too, and records it if it is complete.
+const AFTER_A_STOP: &str =
+    "a stop has begun, and the JobManager has ended: savepointd history tells whether it was complete before";
+/// How long at most its result is left unread beside a stop, which ends the JobManager soon.
+const PROMPT: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_millis(100);
 const RETRY_STORE: Duration = Duration::from_secs(1);
 
@@ -162,7 +167,7 @@ impl Taking {
         let gone = "the JobManager's process has ended";
         match self.state {
             State::Look | State::List | State::Post if self.gone && !asked => self.not(gone, true),
-            State::Post | State::Poll if self.gone && self.stopping => self.not(gone, true),
+            State::Post | State::Poll if self.gone && self.stopping => self.not(AFTER_A_STOP, true),
             State::Post | State::Poll if self.gone => self.search(now, gone),
             State::Look | State::List | State::Post if self.stopping && !asked => self.not("a stop has begun", true),
             // What was sent may have arrived.
@@ -176,7 +181,10 @@ impl Taking {
     pub fn on(&mut self, event: Event, now: Moment) {
         self.leave_what_is_hopeless(now);
         match (self.state.clone(), event) {
-            (_, Event::StopBegan) => self.stopping = true,
+            (_, Event::StopBegan) => {
+                self.stopping = true;
+                self.not_before = self.not_before.min(now.plus(PROMPT));
+            }
             (_, Event::JobManagerGone) => self.gone = true,
             (State::Look, Event::Jobs(reply)) => self.looked(reply, now),
             (State::List, Event::Listed(Ok(()))) => self.go(now, State::Post),
@@ -244,7 +252,8 @@ impl Taking {
         match reply {
             PollReply::InProgress => {
                 // Prompt when it is quick, light when it is slow.
-                let pause = (so_far / 20).clamp(Duration::from_millis(20), Duration::from_secs(1));
+                let most = if self.stopping { PROMPT } else { Duration::from_secs(1) };
+                let pause = (so_far / 20).clamp(Duration::from_millis(20), most);
                 self.pause(now, pause, State::Poll);
             }
             PollReply::Lost(_) => self.pause(now, RETRY, State::Poll),

@@ -6,8 +6,9 @@
 mod holding;
 mod loading;
 mod messages;
+mod session;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use messages::{Appended, Effect, Event, Go, JobIds, Liveness, Loaded, Plan, Trouble, Verdict};
@@ -17,7 +18,8 @@ use super::entry::{Based, Claim, Entry, Fact, Holder, PodRef, Saved};
 use super::ha::{Dealing, Leftovers, Places};
 use super::history::History;
 use super::id::JobId;
-use super::point::{Found, PointRef, normalize, same};
+use super::jobs::Waiting;
+use super::point::{Found, Listing, PointRef, normalize, same};
 use super::salvage::salvage;
 use super::stop::{Search, Secured};
 use super::time::Moment;
@@ -70,6 +72,15 @@ enum State {
         saved: Saved,
         choice: Choice,
     },
+    /// A session's job goes on from a point that nobody has proven whole.
+    VerifyJob {
+        one: Waiting,
+        point: PointRef,
+    },
+    SalvageJob {
+        epoch: u64,
+        saved: Saved,
+    },
     Base {
         choice: Choice,
     },
@@ -90,10 +101,14 @@ pub struct Start {
     /// What storage holds, once it was listed.
     found: Option<Vec<Found>>,
     leftovers: Option<Leftovers>,
+    /// Why a part of it can't be seen.
+    unseen: Option<String>,
     broken: BTreeMap<String, String>,
     doubted: BTreeMap<String, String>,
     /// What was verified whole; not looked at twice.
     whole: Option<Secured>,
+    /// Points of a session's jobs that were looked at.
+    proven: BTreeSet<String>,
     /// The newest epoch's holder was looked at, and is in nobody's way.
     passed: bool,
     /// Nobody else was promised the next epoch.
@@ -113,9 +128,11 @@ impl Start {
             epoch: 0,
             found: None,
             leftovers: None,
+            unseen: None,
             broken: BTreeMap::new(),
             doubted: BTreeMap::new(),
             whole: None,
+            proven: BTreeSet::new(),
             passed: false,
             no_heir: false,
         }
@@ -138,8 +155,8 @@ impl Start {
             State::List => self.list(),
             State::LookAtLeftovers(places) => Effect::LookAtLeftovers(places.clone()),
             State::DeclareEnded { places, job_id, .. } => Effect::DeclareEnded(places.clone(), *job_id),
-            State::Verify { point, .. } => Effect::Verify(point.path.clone()),
-            State::Salvage { epoch, saved, .. } => {
+            State::Verify { point, .. } | State::VerifyJob { point, .. } => Effect::Verify(point.path.clone()),
+            State::Salvage { epoch, saved, .. } | State::SalvageJob { epoch, saved } => {
                 Effect::Append { epoch: *epoch, facts: vec![Fact::Saved(saved.clone())] }
             }
             State::Base { choice } => {
@@ -184,6 +201,7 @@ impl Start {
                 | State::Copy(_)
                 | State::Claim
                 | State::Salvage { .. }
+                | State::SalvageJob { .. }
                 | State::Base { .. }
                 | State::Ask { .. },
                 Event::Appended(not_done @ (Appended::Conflict | Appended::Failed(_))),
@@ -196,7 +214,7 @@ impl Start {
                 self.new_record = false;
                 self.state = State::List;
             }
-            (State::List, Event::Listed(Ok(found))) => self.listed(found),
+            (State::List, Event::Listed(Ok(listing))) => self.listed(listing),
             (State::LookAtLeftovers(_), Event::Leftovers(Ok(leftovers))) => {
                 self.leftovers = Some(leftovers);
                 self.choose();
@@ -206,6 +224,8 @@ impl Start {
             | (State::DeclareEnded { .. }, Event::Declared(Err(trouble))) => self.trouble(trouble),
             (State::DeclareEnded { choice, .. }, Event::Declared(Ok(()))) => self.write_base(choice),
             (State::Verify { choice, point }, Event::Verified(search)) => self.verified(choice, point, search),
+            (State::VerifyJob { one, point }, Event::Verified(search)) => self.verified_for(&one, &point, search),
+            (State::SalvageJob { .. }, Event::Appended(Appended::Done)) => self.choose(),
             (State::Salvage { choice, .. }, Event::Appended(Appended::Done)) => self.state = State::Base { choice },
             (State::Base { choice }, Event::Appended(Appended::Done)) => {
                 self.state = State::Mark(self.go(&choice, false));
@@ -221,6 +241,7 @@ impl Start {
             job_id: self.job_id(),
             holder: self.plan.holder.clone(),
             directories: self.plan.directories.clone(),
+            session: self.plan.session,
         });
         if self.new_record && self.history.record_id.is_none() { vec![created, claim] } else { vec![claim] }
     }
@@ -238,12 +259,20 @@ impl Start {
         let earlier = self.history.directories().into_iter().filter(|one| one != own);
         let directories = std::iter::once(own.clone()).chain(earlier).collect();
         let latest = self.history.newest_based(self.epoch);
-        let recorded =
-            latest.iter().flat_map(|(_, epoch, _)| epoch.saved.iter().map(|saved| saved.point.clone())).collect();
+        let recorded = if self.plan.session || latest.is_some_and(|(_, epoch, _)| epoch.is_several()) {
+            // Each job has a newest one of its own, in whichever epoch.
+            self.history.saved().map(|(_, saved)| saved.point.clone()).collect()
+        } else {
+            latest.iter().flat_map(|(_, epoch, _)| epoch.saved.iter().map(|saved| saved.point.clone())).collect()
+        };
         Effect::List { directories, recorded, adopt: latest.is_none() }
     }
 
-    fn listed(&mut self, found: Vec<Found>) {
+    fn listed(&mut self, Listing { found, unseen }: Listing) {
+        if let Some(reason) = unseen.as_ref().filter(|_| !self.plan.policy.trust_unverifiable) {
+            return self.trouble(Trouble { reason: reason.clone(), passes: false });
+        }
+        self.unseen = unseen;
         let highest =
             found.iter().filter_map(|found| found.epoch.or_else(|| found.job_id?.epoch_of(&self.plan.cluster)));
         let highest = highest.max().unwrap_or(0);
@@ -280,11 +309,19 @@ impl Start {
             broken: self.broken.clone(),
             doubted: self.doubted.clone(),
             leftovers: self.leftovers.clone(),
+            unseen: self.unseen.clone(),
             now: self.plan.now,
+            session: self.plan.session,
         }
     }
 
     fn choose(&mut self) {
+        if let Some(one) = self.unproven()
+            && let Some(point) = one.point.clone()
+        {
+            self.state = State::VerifyJob { one, point };
+            return;
+        }
         let choice = choose(&self.situation());
         match &choice.decision {
             Decision::Restore(point) => {
@@ -294,7 +331,7 @@ impl Start {
                     None => self.state = State::Verify { choice, point },
                 }
             }
-            Decision::Fresh => self.base(choice),
+            Decision::Fresh | Decision::Resubmit => self.base(choice),
             Decision::Hold | Decision::Refuse => {
                 let Choice { decision, reason, candidates, .. } = choice;
                 self.done(Verdict::No { decision, reason, candidates });
@@ -375,6 +412,7 @@ impl Start {
             cleans_up: matches!(choice.dealing, Dealing::Finish(_)),
             reason: choice.reason.clone(),
             candidates: choice.candidates.clone(),
+            jobs: if choice.decision == Decision::Resubmit { self.jobs() } else { Vec::new() },
             resumed,
         }
     }
@@ -414,7 +452,7 @@ impl Start {
 fn base_of(choice: &Choice) -> Option<PointRef> {
     match &choice.decision {
         Decision::Restore(point) => Some(point.clone()),
-        Decision::Fresh | Decision::Hold | Decision::Refuse => None,
+        Decision::Fresh | Decision::Resubmit | Decision::Hold | Decision::Refuse => None,
     }
 }
 

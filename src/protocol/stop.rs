@@ -161,6 +161,15 @@ impl Stop {
         }
     }
 
+    /// Only writes what the stops of several jobs came to together.
+    #[must_use]
+    pub fn concluding(plan: Plan, ending: Ending) -> Self {
+        let began = plan.began;
+        let mut stop = Self::begin(Plan { resume: None, ..plan });
+        stop.write(began, ending);
+        stop
+    }
+
     /// The request that is under way, for whoever may have to go on with it.
     #[must_use]
     pub fn attempt(&self) -> Option<&Attempt> {
@@ -399,7 +408,7 @@ impl Stop {
         let ours = self.plan.job_id.or_else(|| self.attempt().map(|attempt| attempt.job_id));
         let named = jobs.iter().find(|job| Some(job.id) == ours);
         let only = if let [job] = jobs { Some(job) } else { None };
-        named.or(only).cloned()
+        named.or_else(|| only.filter(|_| !self.plan.several)).cloned()
     }
 
     fn look_again(&mut self, now: Moment, reason: &str) {

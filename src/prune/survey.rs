@@ -8,7 +8,7 @@ use super::{Hands, Order};
 use crate::flink::metadata::ReadError;
 use crate::protocol::choose::{Decision, Situation, choose};
 use crate::protocol::history::History;
-use crate::protocol::point::same;
+use crate::protocol::point::{Listing, same};
 use crate::protocol::retention::{Inventory, Line, Reading, findings};
 use crate::protocol::start::Trouble;
 use crate::protocol::stop::{Search, Secured};
@@ -39,16 +39,21 @@ pub(super) async fn survey(hands: &Hands, order: &Order, again: bool) -> Result<
     let recorded: Vec<_> = history.saved().map(|(_, saved)| saved.point.clone()).collect();
     let (storage, cluster) = (&hands.storage, &hands.cluster);
     let found = storage::list(storage, &directories, &recorded, cluster, false, &jobs).await;
-    let found = found.map_err(|error| trouble(&error))?;
+    let Listing { found, unseen } = found.map_err(|error| trouble(&error))?;
+    if let Some(why) = unseen {
+        return Err(never(why));
+    }
     let mut folders = Vec::new();
     for directory in directories.iter().map(|one| one.checkpoint.as_str()).collect::<BTreeSet<_>>() {
         let more = storage::job_folders(storage, directory, cluster, &jobs).await;
         folders.extend(more.map_err(|error| trouble(&error))?);
     }
+    let session = history.newest_claim().is_some_and(|(_, claim)| claim.session);
     let newest = history.newest_based(u64::MAX);
     let given = newest.and_then(|(_, epoch, _)| epoch.claim.as_ref()?.job_id);
     let mut inventory = Inventory {
         situation: Situation {
+            unseen: None,
             cluster: cluster.clone(),
             epoch: u64::MAX,
             explicit: newest.and_then(|(.., based)| based.explicit.clone()),
@@ -60,6 +65,7 @@ pub(super) async fn survey(hands: &Hands, order: &Order, again: bool) -> Result<
             doubted: BTreeMap::new(),
             leftovers: None,
             now: Timestamp::now(),
+            session,
         },
         folders,
         measured: BTreeMap::new(),
@@ -122,12 +128,30 @@ async fn read(hands: &Hands, order: &Order, again: bool) -> Result<(Snapshot, Hi
 /// False: it went meanwhile, as checkpoints of a running job do.
 async fn settle(hands: &Hands, inventory: &mut Inventory) -> Result<bool, Trouble> {
     let situation = &mut inventory.situation;
+    let mut proven: BTreeSet<String> = BTreeSet::new();
     loop {
-        let Decision::Restore(point) = choose(situation).decision else { return Ok(true) };
-        let path = point.path;
+        let choice = choose(situation);
+        let path = match choice.decision {
+            Decision::Restore(point) => point.path,
+            // From each job's newest point it goes on, and only from that.
+            Decision::Resubmit => {
+                let points = situation.waiting().into_iter().filter_map(|one| one.point);
+                let Some(path) = points.map(|point| point.path).find(|path| !proven.contains(path)) else {
+                    return Ok(true);
+                };
+                path
+            }
+            Decision::Fresh | Decision::Hold | Decision::Refuse => return Ok(true),
+        };
         let why = match storage::look(&hands.storage, &path, None).await {
-            Search::Found(Secured { doubt: Some(doubt), .. }) if !hands.policy.trust_unverifiable => {
+            Search::Found(Secured { doubt: Some(doubt), .. })
+                if !hands.policy.trust_unverifiable && !situation.session =>
+            {
                 return Err(never(format!("{path}, which the next start restores, can't be verified: {doubt}")));
+            }
+            Search::Found(_) if situation.session => {
+                proven.insert(path);
+                continue;
             }
             Search::Found(_) => return Ok(true),
             Search::Unreadable(why) => {

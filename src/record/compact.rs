@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use crate::protocol::entry::{Entry, Fact};
 use crate::protocol::history::History;
-use crate::protocol::point::Kind;
+use crate::protocol::jobs;
+use crate::protocol::point::{Kind, PointRef, same};
 
 /// A record larger than this is compacted: half of the mebibyte that a ConfigMap may hold.
 pub(super) const FULL: usize = 512 * 1024;
@@ -64,6 +65,11 @@ fn what_must_stay(entries: &[Entry], history: &History, epochs: usize) -> Vec<bo
         .map(|base| base.path.as_str())
         .chain(history.request.as_ref().and_then(|request| request.pin.as_deref()))
         .collect();
+    // Jobs of a session that nobody has submitted again since, however long ago.
+    let several = history.newest_based(u64::MAX).is_some_and(|(_, epoch, _)| epoch.is_several());
+    let waiting = if several { jobs::waiting(history, u64::MAX, None) } else { Vec::new() };
+    let waiting: Vec<PointRef> = waiting.into_iter().filter_map(|one| one.point).collect();
+    let waits = |path: &str| waiting.iter().any(|point| same(&point.path, path));
     // How often in a row a point could not be restored is counted over all of these.
     let failed: BTreeSet<u64> = history.restore_failures().map(|(epoch, _)| epoch).collect();
     // As recent as the oldest of them: after so many epochs nothing is left of what was given up before.
@@ -83,7 +89,9 @@ fn what_must_stay(entries: &[Entry], history: &History, epochs: usize) -> Vec<bo
         Fact::Saved(saved) if history.is_pruned(&saved.point.path) => {
             index >= begin && recent.is_pruned(&saved.point.path)
         }
-        Fact::Saved(saved) => points.contains(&index) || based.contains(saved.point.path.as_str()),
+        Fact::Saved(saved) => {
+            points.contains(&index) || based.contains(saved.point.path.as_str()) || waits(&saved.point.path)
+        }
         Fact::Pinned { .. } | Fact::FreshAllowed | Fact::Unpinned => {
             history.request.as_ref().is_some_and(|request| request.id == entry.write_id)
         }
@@ -110,7 +118,7 @@ mod tests {
     use crate::protocol::entry::{Based, RestoreFailed, Saved};
     use crate::protocol::failure::FailureClass;
     use crate::protocol::id::JobId;
-    use crate::protocol::point::{Kind, PointRef};
+    use crate::protocol::point::Kind;
     use crate::record::entry;
 
     fn path(epoch: u64) -> String {

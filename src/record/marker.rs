@@ -1,7 +1,7 @@
 //! The marker: copies, in the cluster's savepoint folder, of the entries that must not be lost with the record.
 //!
 //! `<savepoint directory>/<cluster>/marker/cluster.json` says whose the folder is; `<epoch>-<fact>.json` beside it say what each
-//! epoch restored from and how its job ended; and how it was stopped, where the record could not be told. All are created once and
+//! epoch restored from and how its job ended, or which jobs it ran; and how it was stopped, where the record could not be told. All are created once and
 //! never changed, and together they are enough to go on when the record is gone.
 
 use std::collections::BTreeMap;
@@ -12,8 +12,8 @@ use tokio::sync::Mutex;
 
 use super::objects::{AT_ONCE, create, read};
 use super::{Append, Error};
-use crate::protocol::entry::{Entry, Fact};
-use crate::storage::Place;
+use crate::protocol::entry::{Directories, Entry, Fact, JobEvent, OfJob, Saved};
+use crate::storage::{self, Place, Storage};
 
 const FOLDER: &str = "marker";
 const CLUSTER: &str = "cluster.json";
@@ -21,7 +21,10 @@ const CLUSTER: &str = "cluster.json";
 /// The marker of one cluster.
 #[derive(Debug, Clone)]
 pub struct Marker {
-    folder: Place,
+    /// Where no store of this build reaches, only its URL.
+    folder: Result<Place, String>,
+    /// Whether it is gone without where no build like this one gets an answer.
+    trusted: bool,
     /// What was read, by its name. It never changes, and over years there are thousands: only new names are read.
     known: Arc<Mutex<BTreeMap<String, Entry>>>,
 }
@@ -30,13 +33,40 @@ impl Marker {
     /// The marker in this cluster's savepoint folder.
     #[must_use]
     pub fn of(cluster_folder: &Place) -> Self {
-        Self { folder: cluster_folder.join(FOLDER), known: Arc::default() }
+        Self { folder: Ok(cluster_folder.join(FOLDER)), trusted: false, known: Arc::default() }
+    }
+
+    /// The marker for savepoints in this directory; where no store of this build reaches it, and what can't be verified is `trusted`,
+    /// there is none.
+    ///
+    /// # Errors
+    /// If it can't be reached, and not gone without.
+    pub fn for_savepoints(
+        storage: &Storage,
+        directories: &Directories,
+        cluster: &str,
+        trusted: bool,
+    ) -> Result<Self, storage::Error> {
+        match storage::cluster_folder(storage, directories, cluster) {
+            Ok(folder) => Ok(Self { trusted, ..Self::of(&folder) }),
+            Err(error) if trusted && error.is_beyond_reach() => {
+                Ok(Self { folder: Err(directories.savepoint.clone()), trusted, known: Arc::default() })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether both are the same one.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        let url = |marker: &Self| marker.folder.as_ref().map(|folder| folder.url().to_owned()).map_err(Clone::clone);
+        url(self) == url(other)
     }
 
     /// Whether it is the one in this folder.
     #[must_use]
     pub fn is_in(&self, cluster_folder: &Place) -> bool {
-        self.folder.url() == cluster_folder.join(FOLDER).url()
+        self.is(&Self::of(cluster_folder))
     }
 
     /// Reads it; none if it is proven absent.
@@ -44,7 +74,19 @@ impl Marker {
     /// # Errors
     /// If any of it can't be read.
     pub async fn load(&self) -> Result<Option<Vec<Entry>>, Error> {
-        let (_, mut names) = self.folder.children().await?;
+        match self.read().await {
+            Err(error) if self.does_without(&error) => Ok(None),
+            read => read,
+        }
+    }
+
+    fn does_without(&self, error: &Error) -> bool {
+        self.trusted && matches!(error, Error::Storage(error) if error.is_beyond_reach())
+    }
+
+    async fn read(&self) -> Result<Option<Vec<Entry>>, Error> {
+        let Ok(folder) = &self.folder else { return Ok(None) };
+        let (_, mut names) = folder.children().await?;
         names.retain(|name| name.strip_suffix(".json").is_some());
         // The cluster itself first, then epoch by epoch; within one the order makes no difference.
         names.sort_by_key(|name| (epoch(name), name.clone()));
@@ -54,7 +96,7 @@ impl Marker {
             known.clear();
         }
         let new: Vec<&String> = names.iter().filter(|name| *name == CLUSTER || !known.contains_key(*name)).collect();
-        let places: Vec<_> = new.iter().map(|name| self.folder.join(name)).collect();
+        let places: Vec<_> = new.iter().map(|name| folder.join(name)).collect();
         let reading = stream::iter(places.iter().map(read)).buffered(AT_ONCE);
         let entries: Vec<Entry> = reading.try_collect().await?;
         known.extend(new.into_iter().cloned().zip(entries));
@@ -67,18 +109,33 @@ impl Marker {
     /// # Errors
     /// If the store does not take it.
     pub async fn keep(&self, entry: &Entry) -> Result<(), Error> {
-        match kind(&entry.fact) {
-            Some(kind) => self.put(entry, kind).await,
-            None => Ok(()),
+        let kept = match (&entry.fact, kind(&entry.fact)) {
+            (_, Some(kind)) => self.put(entry, kind).await,
+            // The names of a session's jobs are nowhere else.
+            (Fact::Job(OfJob { job_id, event: JobEvent::Running { .. }, .. }), None) => {
+                self.put(entry, &format!("job-{job_id}")).await
+            }
+            _ => Ok(()),
+        };
+        match kept {
+            Err(error) if self.does_without(&error) => Ok(()),
+            kept => kept,
         }
     }
 
-    /// Copies what ends an epoch, while the record can't be told. An epoch comes to such an end once.
+    /// Copies what ends an epoch, or one of its jobs, while the record can't be told. They come to such an end once.
     ///
     /// # Errors
     /// If the store does not take it.
     pub async fn note(&self, entry: &Entry) -> Result<(), Error> {
-        match entry.fact {
+        match &entry.fact {
+            Fact::Saved(Saved { job_id, job_name: Some(_), .. }) => self.put(entry, &format!("saved-{job_id}")).await,
+            Fact::Job(OfJob { job_id, event: JobEvent::Stopped { .. }, .. }) => {
+                self.put(entry, &format!("stopped-{job_id}")).await
+            }
+            Fact::Job(OfJob { job_id, event: JobEvent::Ended(_), .. }) => {
+                self.put(entry, &format!("ended-{job_id}")).await
+            }
             Fact::Saved(_) => self.put(entry, "saved").await,
             Fact::Stopped { .. } => self.put(entry, "stopped").await,
             _ => self.keep(entry).await,
@@ -87,7 +144,8 @@ impl Marker {
 
     async fn put(&self, entry: &Entry, kind: &str) -> Result<(), Error> {
         let name = if kind == CLUSTER { CLUSTER.to_owned() } else { format!("{}-{kind}.json", entry.epoch) };
-        let place = self.folder.join(&name);
+        let folder = self.folder.as_ref().map_err(|url| storage::Error::Unsupported(url.clone()))?;
+        let place = folder.join(&name);
         if create(&place, entry).await? == Append::Conflict
             && matches!(entry.fact, Fact::Created { .. })
             && read(&place).await?.fact != entry.fact
@@ -112,6 +170,7 @@ fn kind(fact: &Fact) -> Option<&'static str> {
         | Fact::Attempted(_)
         | Fact::Saved(_)
         | Fact::Stopped { .. }
+        | Fact::Job(_)
         | Fact::Pinned { .. }
         | Fact::Unpinned
         | Fact::FreshAllowed

@@ -1,26 +1,55 @@
 //! Finishing a stop without the agent: the same stop, without record. The next start finds the savepoint in storage.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tokio::sync::watch;
 
-use crate::api::{Finish, ReleaseOrder};
+use crate::api::{Finish, Orders, ReleaseOrder};
 use crate::clock::Clock;
 use crate::flink::Flink;
 use crate::protocol::entry::Attempt;
 use crate::protocol::id::TriggerId;
 use crate::protocol::stop::{Plan, Release, Stop};
 use crate::protocol::time::{Deadline, Moment};
+use crate::stop::Several;
 use crate::storage::Storage;
 use crate::{report, stop};
 
+/// What the agent told, as far as it matters for going on with its stop.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Told {
+    /// The request for a savepoint that the agent has made or is about to make.
+    attempt: Option<Attempt>,
+    /// Whether a checkpoint survives an ordinary end of the JobManager.
+    checkpoints_survive: Option<bool>,
+    /// Whether the cluster runs several jobs.
+    several: bool,
+    /// The number of the newest point that the job has gone on from.
+    after: Option<u64>,
+}
+
+impl Told {
+    pub(super) fn hear(&mut self, orders: &Orders) {
+        self.attempt = orders.attempt.clone().or_else(|| self.attempt.take());
+        self.checkpoints_survive = orders.checkpoints_survive.or(self.checkpoints_survive);
+        self.several |= orders.several;
+        self.after = self.after.max(orders.after);
+    }
+
+    /// Whether SIGTERM leaves checkpoints in place. Where nobody told, SIGKILL does either way.
+    pub(super) fn may_end_gently(&self) -> bool {
+        self.checkpoints_survive == Some(true)
+    }
+}
+
 pub(super) async fn finish(
     finish: Finish,
-    resume: Option<Attempt>,
-    survive: Option<bool>,
-    after: Option<u64>,
+    told: Told,
     (began, deadline): (Moment, watch::Receiver<Deadline>),
     clock: Clock,
     gone: watch::Receiver<bool>,
 ) -> ReleaseOrder {
+    let Told { attempt: resume, checkpoints_survive: survive, several, after } = told;
     let flink = match Flink::new(&finish.flink_url) {
         Ok(flink) => flink,
         Err(error) => {
@@ -59,6 +88,7 @@ pub(super) async fn finish(
         prediction: None,
         in_flight: None,
         cleans_up: finish.high_availability.is_some(),
+        several,
     };
     let hands = stop::Hands {
         flink,
@@ -66,7 +96,8 @@ pub(super) async fn finish(
         storage: Storage::here(finish.storage),
         epoch: finish.epoch,
         job_id: job_id.into(),
-        target: finish.target,
+        job_name: None,
+        target: finish.target.clone(),
         checkpoints: finish.checkpoints,
         high_availability: finish.high_availability,
         above: finish.above,
@@ -77,7 +108,15 @@ pub(super) async fn finish(
         deadline,
     };
     // There is no record here, so nothing is in it.
-    let (release, _) = stop::drive(Stop::begin(plan), hands, clock, |_| {}).await;
+    let (release, _) = if several {
+        let seed = finish.target;
+        let (known, ended, parallel) = (BTreeMap::new(), BTreeSet::new(), finish.parallel);
+        // The agent may have begun it, and nobody knows with which of them.
+        let plan = Plan { resume: None, ..plan };
+        stop::drive_all(Several { plan, seed, hands, parallel, known, ended, resumes: true }, clock).await
+    } else {
+        stop::drive(Stop::begin(plan), hands, clock, |_| {}).await
+    };
     let release = Release { recorded: false, ..release };
     stop::log(&release);
     ReleaseOrder {

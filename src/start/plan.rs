@@ -29,6 +29,7 @@ pub fn of(
         policy: policy(config),
         now: Timestamp::now(),
         new_record_id: random::id(),
+        session: setup.mode == Mode::Session,
         only_plan: false,
         running: false,
         ask_to_hand_over: config.handover == Handover::Request,
@@ -104,7 +105,6 @@ fn places(setup: &Setup) -> Result<Places, String> {
     Ok(Places {
         folder: format!("{root}/{name}"),
         results: results.unwrap_or_else(|| format!("{root}/job-result-store/{name}")),
-        application: ha::job_id(cluster),
         pointers,
     })
 }
@@ -182,7 +182,7 @@ mod tests {
         let found = places(&setup).unwrap();
         assert_eq!(found.folder, "s3://flink/ha/orders");
         assert_eq!(found.results, "s3://flink/ha/job-result-store/orders");
-        assert_eq!((found.application, found.pointers.as_str()), (ha::job_id("/orders"), "ZooKeeper: /flink/orders"));
+        assert_eq!(found.pointers, "ZooKeeper: /flink/orders");
         let setup = Setup {
             high_availability: Some("kubernetes".to_owned()),
             ha_cluster_id: None,

@@ -8,10 +8,12 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::{BackoffConfig, ObjectStore, RetryConfig};
+use url::Url;
 
 use super::environment::Environment;
-use super::http::Connector;
-use super::scheme::{Bucket, Dialect};
+use super::http::{Connector, client};
+use super::scheme::{Bucket, Dialect, Web};
+use super::webhdfs::WebHdfs;
 use super::{Error, Options};
 
 /// The client of one bucket. `url` is for messages.
@@ -35,12 +37,35 @@ pub(super) fn open(
             let builder = google(name, environment).with_http_connector(connector()?).with_retry(retry(options));
             Arc::new(builder.build().map_err(unusable)?)
         }
+        Bucket::Hdfs { authority, web } => {
+            let addresses = name_nodes(authority, *web, options).ok_or_else(|| Error::NoNameNode(url.to_owned()))?;
+            let http = client(options).map_err(|source| Error::Client { url: url.to_owned(), source })?;
+            Arc::new(WebHdfs::new(http, addresses, hadoop_user(environment).to_owned(), options.timeout))
+        }
         Bucket::Azure { container, account, host } => {
             let builder = azure(container, account, host, environment);
             let builder = builder.with_http_connector(connector()?).with_retry(retry(options));
             Arc::new(builder.build().map_err(unusable)?)
         }
     })
+}
+
+/// Where the NameNodes of one HDFS serve HTTP: as configured, else where the URL says, else at the usual port.
+fn name_nodes(authority: &str, web: Option<Web>, options: &Options) -> Option<Vec<Url>> {
+    if let Some(configured) = &options.namenode {
+        return configured.split(',').map(|address| Url::parse(address.trim()).ok()).collect();
+    }
+    let (scheme, usual) = if web == Some(Web::Tls) { ("https", 9871) } else { ("http", 9870) };
+    let mut url = Url::parse(&format!("{scheme}://{authority}")).ok()?;
+    if web.is_none() || url.port().is_none() {
+        url.set_port(Some(usual)).ok()?;
+    }
+    Some(vec![url])
+}
+
+/// As whom Hadoop's clients would ask; the user of Flink's own image, where nobody says.
+fn hadoop_user(environment: &Environment) -> &str {
+    environment.get("HADOOP_USER_NAME").unwrap_or("flink")
 }
 
 /// A few times and soon: whoever asks has a deadline, and asks again.
@@ -130,6 +155,9 @@ fn azure(container: &str, account: &str, host: &str, environment: &Environment) 
 pub(super) fn credentials(bucket: &Bucket, environment: &Environment) -> String {
     let (names, otherwise): (&[&str], &str) = match bucket {
         Bucket::Files => return String::new(),
+        Bucket::Hdfs { .. } => {
+            return format!(" as user {:?}, whom HADOOP_USER_NAME names", hadoop_user(environment));
+        }
         Bucket::S3 { .. } => (
             &[
                 "AWS_ACCESS_KEY_ID",
@@ -197,6 +225,22 @@ mod tests {
         let options = Options { endpoint: Some("oss.example.com".to_owned()), ..Options::default() };
         assert!(open(&options, &Environment::default()).is_ok());
         assert!(open(&Options::default(), &environment("AWS_ENDPOINT_URL", "https://oss.example.com")).is_ok());
+    }
+
+    #[test]
+    fn a_name_node_is_asked_where_it_serves_http() {
+        let asked = |authority: &str, web, configured: Option<&str>| {
+            let options = Options { namenode: configured.map(str::to_owned), ..Options::default() };
+            let addresses = name_nodes(authority, web, &options)?;
+            Some(addresses.iter().map(Url::to_string).collect::<Vec<_>>())
+        };
+        let one = |url: &str| Some(vec![url.to_owned()]);
+        assert_eq!(asked("namenode:8020", None, None), one("http://namenode:9870/"));
+        assert_eq!(asked("namenode:50070", Some(Web::Plain), None), one("http://namenode:50070/"));
+        assert_eq!(asked("namenode", Some(Web::Tls), None), one("https://namenode:9871/"));
+        assert_eq!(asked("", None, None), None);
+        let two = asked("service", None, Some("http://one:9870, https://two:9871/gateway"));
+        assert_eq!(two, Some(vec!["http://one:9870/".to_owned(), "https://two:9871/gateway".to_owned()]));
     }
 
     #[test]

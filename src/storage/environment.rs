@@ -11,7 +11,7 @@ impl Environment {
     pub(super) fn of(variables: impl Iterator<Item = (String, String)>) -> Self {
         let concerns = |name: &str| {
             ["AWS_", "AZURE_", "GOOGLE_"].iter().any(|prefix| name.starts_with(prefix))
-                || ["STORAGE_EMULATOR_HOST", "MSI_ENDPOINT"].contains(&name)
+                || ["STORAGE_EMULATOR_HOST", "MSI_ENDPOINT", "HADOOP_USER_NAME"].contains(&name)
         };
         Self(variables.filter(|(name, value)| concerns(name) && !value.is_empty()).collect())
     }

@@ -3,14 +3,15 @@
 use hyper::StatusCode;
 
 use super::http::{Problem, Refused};
+use super::webhdfs::Trouble;
 
 /// Why storage could not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No store behind this scheme in this build.
     #[error(
-        "{0} can't be verified: this build of savepointd reads file, s3, s3a, s3p, swift, cosn, oss, gs, abfs, abfss, wasb \
-         and wasbs"
+        "{0} can't be verified: this build of savepointd reads file, s3, s3a, s3p, swift, cosn, oss, gs, abfs, abfss, wasb, \
+         wasbs, hdfs, webhdfs and swebhdfs"
     )]
     Unsupported(String),
     /// The store's address can't be known from the URL.
@@ -18,6 +19,9 @@ pub enum Error {
         "{0} can't be read: set storage.endpoint (SAVEPOINTD_STORAGE__ENDPOINT) to the endpoint at which this store speaks S3"
     )]
     NoEndpoint(String),
+    /// The NameNode's address can't be known from the URL.
+    #[error("{0} can't be read: set storage.namenode (SAVEPOINTD_STORAGE__NAMENODE) to where the NameNode serves HTTP")]
+    NoNameNode(String),
     /// The URL names no place.
     #[error("{url} is not a usable path")]
     Path {
@@ -55,10 +59,16 @@ pub enum Error {
     },
 }
 
-/// Whether a store says that something is not there.
-pub(super) fn missing(error: &object_store::Error) -> bool {
-    matches!(error, object_store::Error::NotFound { .. })
-        || Refused::behind(error).is_some_and(|refused| refused.status == StatusCode::NOT_FOUND)
+/// Whether a store says that what this URL names is not there.
+pub(super) fn missing(error: &object_store::Error, url: &str) -> bool {
+    let refused = |refused: &Refused| refused.status == StatusCode::NOT_FOUND && refused.is_about(url);
+    matches!(error, object_store::Error::NotFound { .. }) || Refused::behind(error).is_some_and(refused)
+}
+
+/// Whether a store says that not even a listing is there.
+pub(super) fn no_bucket(error: &object_store::Error) -> bool {
+    let refused = |refused: &Refused| refused.status == StatusCode::NOT_FOUND && refused.is_about_a_listing();
+    Refused::behind(error).is_some_and(refused)
 }
 
 impl Error {
@@ -79,6 +89,7 @@ impl Error {
             }
             Self::Unsupported(_)
             | Self::NoEndpoint(_)
+            | Self::NoNameNode(_)
             | Self::Path { .. }
             | Self::NotADirectory(_)
             | Self::NoBucket(_)
@@ -86,9 +97,19 @@ impl Error {
         }
     }
 
+    /// Whether nothing but another build of savepointd can reach the store.
+    #[must_use]
+    pub fn is_beyond_reach(&self) -> bool {
+        match self {
+            Self::Unsupported(_) => true,
+            Self::Store { source, .. } => Trouble::behind(source).is_some_and(Trouble::is_for_another_build),
+            _ => false,
+        }
+    }
+
     /// Whether the store answered that the object itself is not there.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        matches!(self, Self::Store { source, .. } if missing(source))
+        matches!(self, Self::Store { source, url, .. } if missing(source, url))
     }
 }

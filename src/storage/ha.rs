@@ -10,7 +10,10 @@ use crate::protocol::ha::{JobResult, Leftovers, Places, Stage};
 use crate::protocol::id::JobId;
 
 /// Flink up to 1.20 and Flink 2.
-const JOBS: [&str; 2] = ["submittedJobGraph", "submittedExecutionPlan"];
+const JOBS: [&str; 2] = ["submittedJobGraph", OF_FLINK_2];
+const OF_FLINK_2: &str = "submittedExecutionPlan";
+/// What only Flink 2 writes into an entry of the job result store.
+const APPLICATION: &str = "\"application-id\"";
 const COMPLETED: &str = "completedCheckpoint";
 
 /// Reads what is left.
@@ -26,6 +29,7 @@ pub async fn leftovers(storage: &Storage, places: &Places) -> Result<Leftovers, 
     for name in names {
         let file = folder.join(&name);
         if JOBS.iter().any(|prefix| name.starts_with(prefix)) {
+            left.of_flink_2 |= name.starts_with(OF_FLINK_2);
             left.jobs.push(file.url().to_owned());
         } else if name.starts_with(COMPLETED) {
             match file.read_start(completed::HEAD).await {
@@ -39,36 +43,42 @@ pub async fn leftovers(storage: &Storage, places: &Places) -> Result<Leftovers, 
             }
         }
     }
-    left.results = results(&storage.place(&places.results)?).await?;
+    results(&storage.place(&places.results)?, &mut left).await?;
     Ok(left)
 }
 
-async fn results(folder: &Place) -> Result<Vec<JobResult>, Error> {
+async fn results(folder: &Place, left: &mut Leftovers) -> Result<(), Error> {
     let names: BTreeSet<String> = folder.children().await?.1.into_iter().collect();
-    let mut results = Vec::new();
     for name in names {
         let Some(stem) = name.strip_suffix(".json") else { continue };
         let (stem, dirty) = stem.strip_suffix("_DIRTY").map_or((stem, false), |stem| (stem, true));
         let Ok(job_id) = stem.parse() else { continue };
         let file = folder.join(&name);
+        let text = text(&file).await?;
+        left.of_flink_2 |= text.contains(APPLICATION);
         let stage = match dirty {
             false => Stage::Committed,
-            true if is_whole(&file).await? => Stage::Dirty,
+            true if is_whole(&text) => Stage::Dirty,
             true => Stage::Torn,
         };
-        results.push(JobResult { job_id, file: file.url().to_owned(), stage });
+        left.results.push(JobResult { job_id, file: file.url().to_owned(), stage });
     }
-    Ok(results)
+    Ok(())
+}
+
+/// What an entry says.
+async fn text(file: &Place) -> Result<String, Error> {
+    match file.read().await {
+        Ok(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
+        // Flink has just finished the clean-up.
+        Err(error) if error.is_missing() => Ok("{}".to_owned()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether an entry was written to its end.
-async fn is_whole(file: &Place) -> Result<bool, Error> {
-    match file.read().await {
-        Ok(text) => Ok(serde_json::from_slice::<serde_json::Value>(&text).is_ok()),
-        // Flink has just finished the clean-up.
-        Err(error) if error.is_missing() => Ok(true),
-        Err(error) => Err(error),
-    }
+fn is_whole(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(text).is_ok()
 }
 
 /// Writes down that a job has come to its end, as its JobManager was about to: the next one cleans up what is left of it, as it
@@ -79,20 +89,11 @@ async fn is_whole(file: &Place) -> Result<bool, Error> {
 pub async fn declare_ended(storage: &Storage, places: &Places, job_id: JobId) -> Result<(), Error> {
     let entry = storage.place(&places.results)?.join(&format!("{job_id}_DIRTY.json"));
     let result = json!({
-        "result": {
-            "id": job_id,
-            "name": "ended",
-            "application-status": "CANCELED",
-            "accumulator-results": {},
-            "net-runtime": 0,
-            "application-id": places.application,
-            "start-time": 0,
-            "end-time": 0,
-        },
+        "result": { "id": job_id, "application-status": "CANCELED", "accumulator-results": {}, "net-runtime": 0 },
         "version": 1,
     });
     let result = result.to_string().into_bytes();
-    if entry.create(result.clone()).await? == Created::Exists && !is_whole(&entry).await? {
+    if entry.create(result.clone()).await? == Created::Exists && !is_whole(&text(&entry).await?) {
         entry.delete().await?;
         entry.create(result).await?;
     }
@@ -114,7 +115,6 @@ mod tests {
         let places = Places {
             folder: format!("{root}/a1205"),
             results: format!("{root}/job-result-store/a1205"),
-            application: JOB.parse().unwrap(),
             pointers: String::new(),
         };
         (dir, Storage::default(), places)
@@ -139,7 +139,7 @@ mod tests {
         let left = leftovers(&storage, &places).await.unwrap();
         assert_eq!((left.jobs.len(), left.kept.len(), left.unclear.len()), (2, 1, 1), "{left:?}");
         assert_eq!(left.kept[0].job_id.to_string(), JOB);
-        assert!(left.is_being_cleaned_up());
+        assert!(left.is_being_cleaned_up() && left.of_flink_2);
     }
 
     #[tokio::test]

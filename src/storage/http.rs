@@ -44,6 +44,10 @@ pub enum Problem {
 pub(super) struct Refused {
     pub(super) status: StatusCode,
     text: String,
+    /// What was asked for, nothing in it encoded.
+    path: String,
+    /// Whether a listing was asked for.
+    lists: bool,
 }
 
 impl Refused {
@@ -58,6 +62,34 @@ impl Refused {
         }
         None
     }
+
+    /// Whether it was said of what a URL names. Those who give out credentials say no through the same client, and what they do not know
+    /// tells nothing of any object.
+    pub(super) fn is_about(&self, url: &str) -> bool {
+        let path = url.split_once("://").and_then(|(_, rest)| Some(rest.split_once('/')?.1));
+        path.is_some_and(|path| self.path.strip_suffix(path).is_some_and(|before| before.ends_with('/')))
+    }
+
+    /// Whether it was said of a whole listing.
+    pub(super) fn is_about_a_listing(&self) -> bool {
+        self.lists
+    }
+}
+
+/// A path without its `%xx`.
+fn decoded(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend(before.as_bytes());
+        match after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => bytes.push(byte),
+            None => bytes.push(b'%'),
+        }
+        rest = after.get(2..).unwrap_or_default();
+    }
+    bytes.extend(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Gives every store the same client.
@@ -69,17 +101,22 @@ struct Client(reqwest::Client);
 
 impl Connector {
     pub(super) fn new(options: &Options) -> Result<Self, Problem> {
-        tls::prepare();
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(CONNECT.min(options.timeout))
-            // From byte to byte, so that a large file may take its time and a store that stalls may not.
-            .read_timeout(options.timeout)
-            .redirect(reqwest::redirect::Policy::none());
-        if let Some(path) = &options.ca {
-            builder = builder.tls_certs_only(roots(path)?);
-        }
-        builder.build().map(|client| Self(Client(client))).map_err(Problem::Client)
+        client(options).map(|client| Self(Client(client)))
     }
+}
+
+/// A client with these options.
+pub(super) fn client(options: &Options) -> Result<reqwest::Client, Problem> {
+    tls::prepare();
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT.min(options.timeout))
+        // From byte to byte, so that a large file may take its time and a store that stalls may not.
+        .read_timeout(options.timeout)
+        .redirect(reqwest::redirect::Policy::none());
+    if let Some(path) = &options.ca {
+        builder = builder.tls_certs_only(roots(path)?);
+    }
+    builder.build().map_err(Problem::Client)
 }
 
 fn roots(path: &Path) -> Result<Vec<reqwest::Certificate>, Problem> {
@@ -103,6 +140,9 @@ impl HttpService for Client {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
+        let path = decoded(parts.uri.path());
+        let asked = parts.uri.query().unwrap_or_default().split('&');
+        let lists = asked.into_iter().any(|pair| pair.starts_with("list-type=") || pair == "comp=list");
         let url = parts.uri.to_string().parse().map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
         let mut request = reqwest::Request::new(parts.method, url);
         *request.headers_mut() = parts.headers;
@@ -112,7 +152,7 @@ impl HttpService for Client {
         if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND].contains(&parts.status) {
             let text = body.collect().await.map_err(error)?.to_bytes();
             let text = String::from_utf8_lossy(&text).chars().take(TEXT).collect();
-            return Err(HttpError::new(HttpErrorKind::Unknown, Refused { status: parts.status, text }));
+            return Err(HttpError::new(HttpErrorKind::Unknown, Refused { status: parts.status, text, path, lists }));
         }
         Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body.map_err(error))))
     }

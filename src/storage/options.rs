@@ -18,6 +18,8 @@ pub struct Options {
     pub endpoint: Option<String>,
     /// The region of what speaks S3.
     pub region: Option<String>,
+    /// Where the NameNodes of HDFS serve HTTP, with commas between them; none is where the URL says.
+    pub namenode: Option<String>,
     /// A PEM file with the roots to trust in place of the system's.
     pub ca: Option<PathBuf>,
     /// How long a store may say nothing before it is asked again.
@@ -26,7 +28,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { endpoint: None, region: None, ca: None, timeout: TIMEOUT }
+        Self { endpoint: None, region: None, namenode: None, ca: None, timeout: TIMEOUT }
     }
 }
 

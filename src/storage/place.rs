@@ -11,23 +11,33 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
 
 use super::Error;
-use super::error::missing;
+use super::error::{missing, no_bucket};
 
 /// A store, and what is known of it.
 #[derive(Debug)]
 pub(super) struct Store {
     client: Arc<dyn ObjectStore>,
-    /// An object store knows no directories, only names with slashes.
-    flat: bool,
+    shape: Shape,
     /// Whether its bucket was seen to exist.
     seen: AtomicBool,
     /// Whose credentials it is shown, in words.
     credentials: String,
 }
 
+/// What a store knows of directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// An object store knows none, only names with slashes.
+    Flat,
+    /// They are this machine's.
+    Files,
+    /// They are its own, and one that is empty can be deleted as a file can.
+    Tree,
+}
+
 impl Store {
-    pub(super) fn new(client: Arc<dyn ObjectStore>, flat: bool, credentials: String) -> Self {
-        Self { client, flat, seen: AtomicBool::new(!flat), credentials }
+    pub(super) fn new(client: Arc<dyn ObjectStore>, shape: Shape, credentials: String) -> Self {
+        Self { client, shape, seen: AtomicBool::new(shape != Shape::Flat), credentials }
     }
 }
 
@@ -86,12 +96,16 @@ impl Place {
     /// # Errors
     /// If that can't be read.
     pub async fn children(&self) -> Result<(Vec<String>, Vec<String>), Error> {
-        if !self.store.flat && self.store.client.head(&self.path).await.is_ok() {
+        if self.store.shape == Shape::Files && self.store.client.head(&self.path).await.is_ok() {
             return Err(Error::NotADirectory(self.url.clone()));
         }
         let listing = self.store.client.list_with_delimiter(Some(&self.path)).await;
         let listing = listing.map_err(|source| self.listing_error(source))?;
         self.store.seen.store(true, Ordering::Relaxed);
+        // HDFS lists a file as the one that is in its own place.
+        if self.store.shape == Shape::Tree && listing.objects.iter().any(|object| object.location == self.path) {
+            return Err(Error::NotADirectory(self.url.clone()));
+        }
         let name = |path: &Path| path.filename().map(str::to_owned);
         let folders = listing.common_prefixes.iter().filter_map(name).collect();
         // Hadoop's file systems leave an object in a directory's own place.
@@ -101,7 +115,11 @@ impl Place {
 
     /// A listing of nothing is empty; if even that is not found, there is no bucket.
     fn listing_error(&self, source: object_store::Error) -> Error {
-        if self.store.flat && missing(&source) { Error::NoBucket(self.url.clone()) } else { self.error(source) }
+        if self.store.shape == Shape::Flat && no_bucket(&source) {
+            Error::NoBucket(self.url.clone())
+        } else {
+            self.error(source)
+        }
     }
 
     /// Proves that what is not found is not there: the answer to a question for an object is the same if there is no bucket.
@@ -133,7 +151,7 @@ impl Place {
     pub async fn stat(&self) -> Result<Option<(u64, Option<Timestamp>)>, Error> {
         match self.store.client.head(&self.path).await {
             Ok(head) => Ok(Some((head.size, changed(&head)))),
-            Err(source) if missing(&source) => self.prove_missing().await.map(|()| None),
+            Err(source) if missing(&source, &self.url) => self.prove_missing().await.map(|()| None),
             Err(source) => Err(self.error(source)),
         }
     }
@@ -189,14 +207,18 @@ impl Place {
     pub async fn delete(&self) -> Result<(), Error> {
         match self.store.client.delete(&self.path).await {
             Ok(()) => Ok(()),
-            Err(source) if missing(&source) => Ok(()),
+            Err(source) if missing(&source, &self.url) => Ok(()),
             Err(source) => Err(self.error(source)),
         }
     }
 
-    /// The path of the directory on this machine, if the store knows directories.
+    pub(super) fn shape(&self) -> Shape {
+        self.store.shape
+    }
+
+    /// The path of the directory on this machine, if it is one.
     pub(super) fn directory(&self) -> Option<std::path::PathBuf> {
-        (!self.store.flat).then(|| format!("/{}", self.path).into())
+        (self.store.shape == Shape::Files).then(|| format!("/{}", self.path).into())
     }
 }
 

@@ -4,8 +4,9 @@ use super::look::metadata;
 use super::{Error, Place, Storage};
 use crate::protocol::entry::Directories;
 use crate::protocol::id::JobId;
-use crate::protocol::point::{Found, Metadata, PointRef, normalize, same};
+use crate::protocol::point::{Found, Listing, Metadata, PointRef, normalize, same};
 use crate::protocol::retention::JobFolder;
+use crate::report;
 
 /// The folder that this cluster's savepoints go to.
 ///
@@ -24,7 +25,7 @@ pub fn epoch_folder(directories: &Directories, cluster: &str, epoch: u64) -> Str
 /// Lists everything in these directories that may be a restore point of `cluster`; with `adopt`, of anybody.
 ///
 /// # Errors
-/// If any of them can't be read: an incomplete list is no list.
+/// If any of them can't be read: an incomplete list is no list, unless no build like this one could read the rest.
 pub async fn list(
     storage: &Storage,
     directories: &[Directories],
@@ -32,47 +33,53 @@ pub async fn list(
     cluster: &str,
     adopt: bool,
     known_jobs: &[JobId],
-) -> Result<Vec<Found>, Error> {
-    let mut found: Vec<Found> = Vec::new();
-    let mut add = |one: Found| {
-        if !found.iter().any(|other| same(&other.path, &one.path)) {
-            found.push(one);
-        }
-    };
+) -> Result<Listing, Error> {
+    let mut listing = Listing::default();
     for one in directories {
-        for found in own_savepoints(&storage.place(&one.savepoint)?.join(cluster)).await? {
-            add(found);
-        }
+        let own = async { own_savepoints(&storage.place(&one.savepoint)?.join(cluster)).await };
+        add(&mut listing, own.await)?;
         let roots = [Some(&one.savepoint), one.flink_savepoint.as_ref()];
         for root in roots.into_iter().flatten() {
-            for found in savepoints(&storage.place(root)?, None).await? {
-                add(found);
-            }
+            let others = async { savepoints(&storage.place(root)?, None).await };
+            add(&mut listing, others.await)?;
         }
         let ours = |job_id: JobId| adopt || is_ours(job_id, cluster, known_jobs);
-        for found in checkpoints(&storage.place(&one.checkpoint)?, ours).await? {
-            add(found);
-        }
+        let retained = async { checkpoints(&storage.place(&one.checkpoint)?, ours).await };
+        add(&mut listing, retained.await)?;
     }
     for point in recorded {
-        if found.iter().any(|one| same(&one.path, &point.path)) {
-            continue;
-        }
-        let (metadata, modified) = metadata(&storage.place(&point.path)?).await?;
-        if metadata != Metadata::Missing {
-            let path = point.path.clone();
-            found.push(Found {
-                path,
-                checkpoint: false,
-                job_id: None,
-                job_prefix: None,
-                epoch: point.epoch,
-                metadata,
-                modified,
-            });
+        if !listing.found.iter().any(|one| same(&one.path, &point.path)) {
+            add(&mut listing, found_at(storage, point).await)?;
         }
     }
-    Ok(found)
+    Ok(listing)
+}
+
+fn add(listing: &mut Listing, found: Result<Vec<Found>, Error>) -> Result<(), Error> {
+    match found {
+        Ok(found) => {
+            for one in found {
+                if !listing.found.iter().any(|other| same(&other.path, &one.path)) {
+                    listing.found.push(one);
+                }
+            }
+        }
+        Err(error) if error.is_beyond_reach() => {
+            listing.unseen.get_or_insert_with(|| report::chain(&error));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// A recorded point that lies where nobody lists.
+async fn found_at(storage: &Storage, point: &PointRef) -> Result<Vec<Found>, Error> {
+    let (metadata, modified) = metadata(&storage.place(&point.path)?).await?;
+    if metadata == Metadata::Missing {
+        return Ok(Vec::new());
+    }
+    let path = point.path.clone();
+    Ok(vec![Found { path, checkpoint: false, job_id: None, job_prefix: None, epoch: point.epoch, metadata, modified }])
 }
 
 /// The folders of jobs of `cluster` in this checkpoint directory.
@@ -103,7 +110,20 @@ async fn own_savepoints(folder: &Place) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
     for name in folder.children().await?.0 {
         if let Ok(epoch) = name.parse() {
-            found.extend(savepoints(&folder.join(&name), Some(epoch)).await?);
+            found.extend(savepoints_of_epoch(&folder.join(&name), epoch).await?);
+        }
+    }
+    Ok(found)
+}
+
+/// `<epoch's folder>/savepoint-…`; of a cluster that ran several jobs, `<epoch's folder>/<job id>/savepoint-…`
+async fn savepoints_of_epoch(folder: &Place, epoch: u64) -> Result<Vec<Found>, Error> {
+    let names = folder.children().await?.0;
+    let mut found = savepoints_among(folder, &names, Some(epoch)).await?;
+    for name in names {
+        if let Ok(job_id) = name.parse::<JobId>() {
+            let of_job = savepoints(&folder.join(&name), Some(epoch)).await?;
+            found.extend(of_job.into_iter().map(|one| Found { job_id: Some(job_id), ..one }));
         }
     }
     Ok(found)
@@ -111,10 +131,14 @@ async fn own_savepoints(folder: &Place) -> Result<Vec<Found>, Error> {
 
 /// `<directory>/savepoint-<six digits of the job id>-<random>`
 pub(super) async fn savepoints(directory: &Place, epoch: Option<u64>) -> Result<Vec<Found>, Error> {
+    savepoints_among(directory, &directory.children().await?.0, epoch).await
+}
+
+async fn savepoints_among(directory: &Place, names: &[String], epoch: Option<u64>) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
-    for name in directory.children().await?.0 {
+    for name in names {
         let Some((prefix, _)) = name.strip_prefix("savepoint-").and_then(|rest| rest.split_once('-')) else { continue };
-        let place = directory.join(&name);
+        let place = directory.join(name);
         let (metadata, modified) = metadata(&place).await?;
         let job_prefix = Some(prefix.to_owned());
         found.push(Found {

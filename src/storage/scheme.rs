@@ -24,8 +24,22 @@ pub(super) enum Bucket {
         /// The bucket's name.
         name: String,
     },
+    /// HDFS, by the HTTP address of its NameNode.
+    Hdfs {
+        /// The URL's host and port: the NameNode's for RPC, or a name service; empty for Hadoop's default.
+        authority: String,
+        /// Whether these are the ones of the NameNode's HTTP server; and whether that speaks TLS.
+        web: Option<Web>,
+    },
     /// Azure's blobs, also where they are named as files of a data lake.
     Azure { container: String, account: String, host: String },
+}
+
+/// How a URL names a NameNode's HTTP server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Web {
+    Plain,
+    Tls,
 }
 
 /// What is particular about a store that speaks S3.
@@ -51,6 +65,9 @@ pub(super) fn locate(url: &str) -> Option<Location> {
         "oss" => Bucket::S3 { name: name()?, dialect: Dialect::Host },
         // `container.service`: the service is a name in Hadoop's configuration.
         "swift" => Bucket::S3 { name: authority.rsplit_once('.')?.0.to_owned(), dialect: Dialect::Endpoint },
+        "hdfs" => Bucket::Hdfs { authority: authority.to_owned(), web: None },
+        "webhdfs" => Bucket::Hdfs { authority: name()?, web: Some(Web::Plain) },
+        "swebhdfs" => Bucket::Hdfs { authority: name()?, web: Some(Web::Tls) },
         "gs" => Bucket::Google { name: name()? },
         "abfs" | "abfss" | "wasb" | "wasbs" => {
             let (container, host) = authority.split_once('@')?;
@@ -75,6 +92,10 @@ mod tests {
         Bucket::S3 { name: name.to_owned(), dialect }
     }
 
+    fn hdfs(authority: &str, web: Option<Web>) -> Bucket {
+        Bucket::Hdfs { authority: authority.to_owned(), web }
+    }
+
     #[test]
     fn every_scheme_finds_its_store() {
         let azure = || Bucket::Azure {
@@ -92,6 +113,10 @@ mod tests {
             ("oss://state/a", s3("state", Dialect::Host), "a"),
             ("swift://my.state.service/a", s3("my.state", Dialect::Endpoint), "a"),
             ("gs://state/a/b", Bucket::Google { name: "state".to_owned() }, "a/b"),
+            ("hdfs://namenode:8020/a/b", hdfs("namenode:8020", None), "a/b"),
+            ("hdfs:///a", hdfs("", None), "a"),
+            ("webhdfs://namenode:9870/a", hdfs("namenode:9870", Some(Web::Plain)), "a"),
+            ("swebhdfs://namenode/a", hdfs("namenode", Some(Web::Tls)), "a"),
             ("abfss://state@acme.dfs.core.windows.net/a/b", azure(), "a/b"),
             ("abfs://state@acme.dfs.core.windows.net/a", azure(), "a"),
             ("wasbs://state@acme.blob.core.windows.net/a", azure(), "a"),
@@ -103,8 +128,8 @@ mod tests {
     #[test]
     fn what_is_no_store_is_not_taken_for_one() {
         for url in [
-            "hdfs://namenode:8020/a",
             "maprfs:///a",
+            "webhdfs:///a",
             "file://host/a",
             "s3:///a",
             "s3:/bucket/a",

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use super::place::Shape;
 use super::{Error, Listed, Place};
 use crate::protocol::retention::Measured;
 
@@ -38,6 +41,8 @@ impl Place {
         if let Some(directory) = self.directory() {
             // Left behind, they cost nothing but a look at each start.
             let _ = tokio::task::spawn_blocking(move || remove_empty(&directory)).await;
+        } else if self.shape() == Shape::Tree {
+            let _ = self.clone().delete_empty().await;
         }
         Ok(())
     }
@@ -46,7 +51,21 @@ impl Place {
     pub async fn delete_if_empty(&self) {
         if let Some(directory) = self.directory() {
             let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir(directory)).await;
+        } else if self.shape() == Shape::Tree {
+            // Where something is in it, it is refused.
+            let _ = self.delete().await;
         }
+    }
+
+    /// Deletes the directory if there is nothing in it but empty directories.
+    fn delete_empty(self) -> BoxFuture<'static, Result<(), Error>> {
+        async move {
+            for name in self.children().await?.0 {
+                self.join(&name).delete_empty().await?;
+            }
+            self.delete().await
+        }
+        .boxed()
     }
 
     fn below(&self, name: &str) -> Self {

@@ -5,6 +5,7 @@
 
 mod damage;
 mod requests;
+mod scattered;
 mod wanted;
 
 use std::cell::RefCell;
@@ -15,7 +16,8 @@ use hyper::body::Bytes;
 use jiff::Timestamp;
 
 pub use damage::{Damage, Wrong};
-use requests::{PAGE, goes_on, lists};
+use requests::{ASKED_AT_ONCE, PAGE, goes_on, goes_on_above, lists, lists_above};
+use scattered::together;
 use wanted::{Files, Length, Wanted};
 
 use super::pull::pull;
@@ -25,8 +27,6 @@ use crate::report;
 
 /// So many directories are listed at once.
 const LISTED_AT_ONCE: usize = 16;
-/// So many files are asked for at once: where each has a prefix of its own (entropy injection), no listing helps.
-const ASKED_AT_ONCE: usize = 64;
 
 /// What is known of a point. While it is being verified, what is known so far.
 #[derive(Debug, Default)]
@@ -195,8 +195,15 @@ async fn find(storage: &Storage, wanted: Wanted, progress: &RefCell<Report>) -> 
     for path in wanted.nowhere {
         progress.borrow_mut().damages.push(Damage { path, what: Wrong::Nowhere });
     }
-    let listing = wanted.directories.into_iter().map(|(url, files)| list(storage, url, files, progress));
+    let listing = wanted.directories.into_iter().map(|(url, files)| list_own(storage, url, files, progress));
     let rest: Vec<_> = stream::iter(listing).buffer_unordered(LISTED_AT_ONCE).try_collect().await?;
+    let rest = if lists_above(rest.iter().map(|(_, files)| files.len()).sum()) {
+        let all = together(rest, super::is_in_a_bucket).into_iter();
+        let listing = all.map(|(url, files)| list_above(storage, url, files, progress));
+        stream::iter(listing).buffer_unordered(LISTED_AT_ONCE).try_collect().await?
+    } else {
+        rest
+    };
     let asking = rest.into_iter().flat_map(|(directory, files)| {
         files.into_iter().map(move |(name, length)| ask(storage, format!("{directory}/{name}"), length, progress))
     });
@@ -204,17 +211,43 @@ async fn find(storage: &Storage, wanted: Wanted, progress: &RefCell<Report>) -> 
 }
 
 /// Lists a directory, if that is cheaper; gives the files that have to be asked for.
-async fn list(
+async fn list_own(
     storage: &Storage,
     url: Box<str>,
     mut files: Files,
     progress: &RefCell<Report>,
 ) -> Result<(Box<str>, Files), Error> {
-    if !lists(files.len()) {
-        return Ok((url, files));
+    if lists(files.len()) && list(storage, &url, &mut files, progress, goes_on).await? {
+        for (name, length) in files.drain() {
+            progress.borrow_mut().saw(|| format!("{url}/{name}"), length, None);
+        }
     }
+    Ok((url, files))
+}
+
+/// Lists everything below a directory, as long as that is quicker than asking. What it does not tell is asked for.
+async fn list_above(
+    storage: &Storage,
+    url: Box<str>,
+    mut files: Files,
+    progress: &RefCell<Report>,
+) -> Result<(Box<str>, Files), Error> {
+    if lists_above(files.len()) && super::is_in_a_bucket(&url) {
+        list(storage, &url, &mut files, progress, goes_on_above).await?;
+    }
+    Ok((url, files))
+}
+
+/// Takes those files out that a listing tells of. Whether it came to its end.
+async fn list(
+    storage: &Storage,
+    url: &str,
+    files: &mut Files,
+    progress: &RefCell<Report>,
+    goes_on: fn(usize, usize) -> bool,
+) -> Result<bool, Error> {
     // What is wrong with the URL is found again for each file.
-    let Ok(directory) = storage.place(&url) else { return Ok((url, files)) };
+    let Ok(directory) = storage.place(url) else { return Ok(false) };
     let mut listing = directory.list();
     let mut seen = 0_usize;
     count_request(progress);
@@ -224,7 +257,7 @@ async fn list(
             None => break,
             Some(Err(error)) if error.passes() => return Err(error),
             // Who may read need not be allowed to list.
-            Some(Err(_)) => return Ok((url, files)),
+            Some(Err(_)) => return Ok(false),
         };
         if let Some(length) = files.remove(name.as_str()) {
             progress.borrow_mut().saw(|| format!("{url}/{name}"), length, Some(bytes));
@@ -232,15 +265,12 @@ async fn list(
         seen += 1;
         if seen.is_multiple_of(PAGE) {
             if !goes_on(seen / PAGE, files.len()) {
-                return Ok((url, files));
+                return Ok(false);
             }
             count_request(progress);
         }
     }
-    for (name, length) in files.drain() {
-        progress.borrow_mut().saw(|| format!("{url}/{name}"), length, None);
-    }
-    Ok((url, files))
+    Ok(true)
 }
 
 async fn ask(storage: &Storage, url: String, length: Length, progress: &RefCell<Report>) -> Result<(), Error> {

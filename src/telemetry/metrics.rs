@@ -17,7 +17,7 @@ use crate::protocol::stop::Release;
 
 const TAKEN: &str = "taken";
 const FAILED: &str = "failed";
-const DECISIONS: [&str; 5] = ["restore", "fresh", "hold", "refuse", "later"];
+const DECISIONS: [&str; 6] = ["restore", "fresh", "resubmit", "hold", "refuse", "later"];
 
 /// The process's metrics.
 #[derive(Clone)]

@@ -31,7 +31,7 @@ pub(super) fn print(findings: &[Finding], output: Output) -> anyhow::Result<Exit
 }
 
 /// The back of an envelope: no agent, no record, no Flink.
-pub(super) fn plan(planned: &Planned, output: Output) -> anyhow::Result<Exit> {
+pub(super) fn plan(planned: &Planned, output: Output) -> Exit {
     let (state, throughput) = (planned.state_bytes.unwrap_or_default(), planned.throughput.unwrap_or_default());
     let needs = advice::envelope(state, throughput, planned.task_managers);
     let advice = Advice::on(needs, planned.grace, RESERVE, Grantor::Pod);
@@ -47,5 +47,5 @@ pub(super) fn plan(planned: &Planned, output: Output) -> anyhow::Result<Exit> {
     } else {
         println!("a final savepoint of {} {advice}", advice::size(state));
     }
-    Ok(if advice.fit == Fit::TooShort { Exit::Refused } else { Exit::Done })
+    if advice.fit == Fit::TooShort { Exit::Refused } else { Exit::Done }
 }

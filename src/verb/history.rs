@@ -4,6 +4,7 @@ use crate::cli::Output;
 use crate::exit::Exit;
 use crate::people::Row;
 use crate::protocol::entry::EndKind;
+use crate::protocol::jobs::called;
 
 pub(super) fn print(rows: &[Row], output: Output) -> anyhow::Result<Exit> {
     if output == Output::Json {
@@ -32,6 +33,9 @@ pub(super) fn print(rows: &[Row], output: Output) -> anyhow::Result<Exit> {
             stopped.or_else(unrestored).unwrap_or("-"),
             row.path.as_deref().unwrap_or("-"),
         );
+        if let (Some(name), Some(job_id)) = (&row.job_name, row.job_id) {
+            println!("{:>5}  of {}", "", called(name, job_id));
+        }
         if row.salvaged {
             println!("{:>5}  salvaged: found whole in storage by the next start, as nobody had recorded it", "");
         }

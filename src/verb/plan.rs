@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use crate::cli::Output;
 use crate::exit::Exit;
 use crate::people::{self, Plan};
+use crate::protocol::jobs::{Submission, called};
 
 /// What fits on a terminal. A path is printed whole: somebody will copy it.
 const WIDTH: usize = 80;
@@ -34,7 +35,18 @@ fn table(plan: &Plan) -> String {
         let mark = if candidate.chosen { '*' } else { ' ' };
         format!("{mark} {}\n{}", candidate.point.path, wrapped(&candidate.reason, 4))
     });
-    [decision, blank.to_owned()].into_iter().chain(candidates).collect()
+    let jobs = plan.jobs.iter().map(job);
+    let some = if plan.jobs.is_empty() { "" } else { "\n" };
+    [decision, some.to_owned()].into_iter().chain(jobs).chain([blank.to_owned()]).chain(candidates).collect()
+}
+
+/// How one job is submitted again. The line is printed whole: somebody will copy it.
+fn job(job: &Submission) -> String {
+    let how = match (&job.line, &job.body) {
+        (Some(line), Some(body)) => format!("    {line}\n    POST /jars/<JAR ID>/run {body}\n"),
+        _ => wrapped(&job.reason, 4),
+    };
+    format!("  {}, last in epoch {}\n{how}", called(&job.job_name, job.job_id), job.epoch)
 }
 
 /// The words in lines of at most [`WIDTH`] characters; a longer word has a line of its own.
@@ -68,6 +80,7 @@ mod tests {
             path: Some(long.clone()),
             reason: reason.clone(),
             candidates: vec![candidate(&long, true), candidate("s3://b", false)],
+            jobs: Vec::new(),
             version: people::SITUATION,
             situation: None,
         };

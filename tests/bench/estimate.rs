@@ -74,18 +74,13 @@ fn stops(version: &str, backend: &str) -> Vec<Stopped> {
         let (target, begin) = (size * 1_000_000, Instant::now());
         eventually_in_steps_of(Duration::from_millis(200), "the state has grown", START * 2, || {
             // In about ten seconds, and beyond: it grows while the stop begins.
-            let growth = target.saturating_sub(grown) as f64 * (begin.elapsed().as_secs_f64() / 10.0).min(1.15);
-            cluster.control("grow", &(grown + growth as u64).to_string());
+            let tenths = (begin.elapsed().as_secs() + 1).min(11);
+            cluster.control("grow", &(grown + target.saturating_sub(grown) * tenths / 10).to_string());
             let checkpoints = http::json(cluster.rest, &format!("/jobs/{job}/checkpoints"))?;
             let latest = checkpoints["latest"]["completed"]["state_size"].as_u64()?;
             (checkpoints["counts"]["completed"].as_u64()? >= 4 && latest >= target).then_some(())
         });
         let prediction = http::json(cluster.admin, "/api/v1/status").unwrap()["prediction"].clone();
-        if let Some(directory) = std::env::var_os("SPTEST_TRACES") {
-            let checkpoints = http::json(cluster.rest, &format!("/jobs/{job}/checkpoints")).unwrap();
-            let path = std::path::Path::new(&directory).join(format!("{backend}-{size}.json"));
-            std::fs::write(path, checkpoints.to_string()).unwrap();
-        }
         process.signal(Signal::SIGTERM);
         assert_eq!(process.exit_code(STOP * 5), 143, "{}", process.text());
         let newest = &cluster.ask("history")[0];
@@ -98,13 +93,6 @@ fn stops(version: &str, backend: &str) -> Vec<Stopped> {
             at_most: seconds(&prediction["at_most_seconds"]),
             took: newest["duration_ms"].as_u64().unwrap() as f64 / 1_000.0,
         });
-        if let Some(directory) = std::env::var_os("SPTEST_TRACES") {
-            std::fs::write(
-                std::path::Path::new(&directory).join(format!("{backend}-history.json")),
-                cluster.ask("history").to_string(),
-            )
-            .unwrap();
-        }
     }
     stops
 }

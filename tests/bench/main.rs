@@ -18,10 +18,15 @@ mod support;
 mod estimate;
 mod figures;
 mod rest;
+mod session;
 mod start;
 mod stop;
+mod verify;
 
 use figures::{bar, figure, median, millis};
+
+/// What is measured, of which version of Flink.
+type Part = (&'static str, fn(&str));
 
 fn main() {
     // `cargo test --benches` would run this too; it is no test.
@@ -30,13 +35,15 @@ fn main() {
     }
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let version = std::env::var("SPTEST_FLINK").unwrap_or_else(|_| "1.20.5".to_owned());
-    let parts: [(&str, fn(&str)); 5] = [
+    let parts: [Part; 7] = [
         ("binary", |_| {
             let size = std::fs::metadata(support::process::binary()).unwrap().len();
             bar("size", format!("{:.1} MiB", size as f64 / f64::from(1 << 20)), "at most 10 MiB", size <= 10 << 20);
         }),
         ("start", |_| start::measure()),
+        ("verify", |_| verify::measure()),
         ("stop", stop::measure),
+        ("session", session::measure),
         ("rest", rest::measure),
         ("estimate", estimate::measure),
     ];

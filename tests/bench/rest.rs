@@ -13,6 +13,8 @@ const WATCHED: Duration = Duration::from_secs(60);
 
 pub(super) fn measure(version: &str) {
     let mut cluster = Cluster::new(version);
+    // As it is run in earnest.
+    cluster.variables.clear();
     cluster.start_task_manager();
     let (process, _) = cluster.run_confirmed();
     // What comes once, such as the note of the first checkpoint, is not rest.

@@ -10,7 +10,8 @@ use super::support::flink::{Cluster, STOP};
 
 on_each_flink!(
     on 1.20: the_job_survives_the_death_of_its_agent_and_of_run;
-    on 2.3: after_kill_9_of_the_job_manager_the_newest_checkpoint_is_restored,
+    on 2.3:;
+    at_full_size: after_kill_9_of_the_job_manager_the_newest_checkpoint_is_restored,
 );
 
 fn after_kill_9_of_the_job_manager_the_newest_checkpoint_is_restored(version: &str) {

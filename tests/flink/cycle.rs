@@ -3,7 +3,7 @@
 use super::on_each_flink;
 use super::support::flink::Cluster;
 
-on_each_flink!(oldest_too: every_record_exactly_once_over_stops_and_starts);
+on_each_flink!(at_full_size_oldest_too: every_record_exactly_once_over_stops_and_starts);
 
 fn every_record_exactly_once_over_stops_and_starts(version: &str) {
     // The full size: SPTEST_CYCLES=20

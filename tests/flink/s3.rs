@@ -25,7 +25,7 @@ fn cluster(store: &Store, endpoint: &str) -> Cluster {
             ("s3.secret-key", &secret("AWS_SECRET_ACCESS_KEY")),
         ],
     );
-    cluster.variables.clone_from(&store.variables);
+    cluster.variables.extend(store.variables.iter().cloned());
     cluster.variables.push(("FLINK_PLUGINS_DIR".to_owned(), script("tests/flink/s3.sh", "1.20.0")));
     cluster.record_url = Some("s3://state/records/orders".to_owned());
     cluster

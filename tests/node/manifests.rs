@@ -15,8 +15,8 @@ on_the_node!(
     what_inject_makes_is_taken_by_the_api_server_and_stays_as_it_is,
 );
 
-const OVERLAYS: [&str; 6] = ["deployment", "rolling-update", "statefulset", "job", "native", "operator"];
-const PLAIN: [&str; 4] = ["deployment", "rolling-update", "statefulset", "job"];
+const OVERLAYS: [&str; 7] = ["deployment", "rolling-update", "statefulset", "job", "session", "native", "operator"];
+const PLAIN: [&str; 5] = ["deployment", "rolling-update", "statefulset", "job", "session"];
 /// Components that no overlay has: `FOLDER/FILE`.
 const COMPONENTS: [&str; 2] = ["pod-monitor/pod-monitor", "network-policy/network-policy"];
 

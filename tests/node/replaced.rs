@@ -4,14 +4,18 @@ use super::application::{Application, Pod, START, Started, eventually};
 use super::manifest::{Agent, Controller, Shape};
 use super::on_the_node;
 
+// A Deployment's pod is deleted, too, where the steady state is watched.
 on_the_node!(
-    a_deleted_pod_of_a_deployment_is_continued_exactly,
     a_rolling_update_hands_over_and_the_job_never_runs_twice,
+    a_deleted_pod_of_a_stateful_set_with_a_classic_sidecar_is_continued_exactly,
+    a_deleted_pod_of_a_job_with_flink_2_is_continued_and_the_job_is_not_complete;
+    at_full_size: a_deleted_pod_of_a_deployment_is_continued_exactly,
     a_deleted_pod_of_a_stateful_set_is_continued_exactly,
     a_deleted_pod_of_a_job_is_continued_and_the_job_is_not_complete,
     a_deleted_pod_with_a_classic_sidecar_is_continued_exactly,
-    a_deleted_pod_with_flink_2_is_continued_exactly;
-    at_full_size: a_deployment_scaled_to_zero_and_back_is_continued_exactly, a_restarted_deployment_is_continued_exactly,
+    a_deleted_pod_with_flink_2_is_continued_exactly,
+    a_deployment_scaled_to_zero_and_back_is_continued_exactly,
+    a_restarted_deployment_is_continued_exactly,
 );
 
 /// Once, or as often as `SPTEST_NODE_CYCLES` says.
@@ -73,9 +77,21 @@ fn a_deleted_pod_of_a_stateful_set_is_continued_exactly() {
     replaced("stateful", shape, |app, pod| app.delete(pod, &[]));
 }
 
+fn a_deleted_pod_of_a_stateful_set_with_a_classic_sidecar_is_continued_exactly() {
+    let shape = Shape { controller: Controller::StatefulSet, agent: Agent::Classic, ..Shape::default() };
+    replaced("stateful-classic", shape, |app, pod| app.delete(pod, &[]));
+}
+
 fn a_deleted_pod_of_a_job_is_continued_and_the_job_is_not_complete() {
-    let shape = Shape { controller: Controller::Job, ..Shape::default() };
-    let app = replaced("job", shape, |app, pod| app.delete(pod, &[]));
+    of_a_job("job", Shape { controller: Controller::Job, ..Shape::default() });
+}
+
+fn a_deleted_pod_of_a_job_with_flink_2_is_continued_and_the_job_is_not_complete() {
+    of_a_job("job-flink-2", Shape { controller: Controller::Job, flink: "2.3.0", ..Shape::default() });
+}
+
+fn of_a_job(name: &str, shape: Shape) {
+    let app = replaced(name, shape, |app, pod| app.delete(pod, &[]));
     let status = &app.json(&["get", "job", "jobmanager"])["status"];
     assert!(status["succeeded"].is_null() && status["completionTime"].is_null(), "{status:#}");
 }

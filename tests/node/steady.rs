@@ -14,7 +14,8 @@ const WATCHED: usize = 40;
 
 fn a_job_that_runs_costs_the_api_server_nothing() {
     let app = Application::start("steady", Shape::default());
-    let old = app.started().pod;
+    let started = app.started();
+    let old = started.pod.clone();
     // The epoch's first checkpoint is noted once.
     eventually("the first checkpoint is in the record", START, || {
         app.kubectl(&["get", "configmap", NAME, "--output", "yaml"]).contains("progressed").then_some(())
@@ -39,8 +40,8 @@ fn a_job_that_runs_costs_the_api_server_nothing() {
     assert!(writes.is_empty() && reads.len() <= 1, "{steady:#?}");
 
     app.delete(&old, &[]);
-    let new = app.started_but(&[&old]).pod;
-    app.progress(200);
+    let (new, _) = app.assert_replaced(&started, 2);
+    let new = new.pod;
     app.gone(&old);
     let gate = app.said(&new, "jobmanager", "the entrypoint is started").at;
     let up = app.said(&new, "agent", "agent is up").at;

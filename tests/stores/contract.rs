@@ -45,7 +45,7 @@ fn the_contract_holds_on_azure() {
     });
 }
 
-async fn hold(world: &World) {
+pub async fn hold(world: &World) {
     a_place_gives_what_was_put_there(world).await;
     what_is_not_there_is_empty_and_what_was_added_is_read_in_order(world).await;
     of_two_that_append_after_the_same_load_one_wins(world).await;

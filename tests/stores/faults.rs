@@ -33,7 +33,7 @@ fn faults_on_the_way_to_azure_never_lie() {
     });
 }
 
-async fn suffer(store: &Store) {
+pub async fn suffer(store: &Store) {
     an_entry_whose_reply_was_lost_is_added_once(store).await;
     a_conflict_with_nobody_is_none(store).await;
     what_is_forbidden_is_not_absent(store).await;

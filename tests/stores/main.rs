@@ -16,5 +16,8 @@ mod support;
 mod contract;
 mod doctor;
 mod faults;
+mod hdfs;
+mod many;
+mod prune;
 mod tls;
 mod world;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use savepointd::config::{Config, Flags};
 use savepointd::protocol::entry::{Claim, Directories, Entry, Fact};
+use savepointd::protocol::id::JobId;
 use savepointd::record::{self, Record};
 use savepointd::storage::{Options, Place, Storage};
 use savepointd::{holder, random};
@@ -52,7 +53,22 @@ impl World {
 
 pub fn claim(epoch: u64) -> Entry {
     let holder = holder::current(random::id());
-    record::entry(epoch, Fact::Claimed(Claim { job_id: None, holder, directories: Directories::default() }))
+    record::entry(
+        epoch,
+        Fact::Claimed(Claim { job_id: None, holder, directories: Directories::default(), session: false }),
+    )
+}
+
+/// The fact that an epoch was claimed by this process, with this job and these directories.
+pub fn claim_of(job_id: JobId, savepoint: &str, checkpoint: &str) -> serde_json::Value {
+    let directories = Directories {
+        savepoint: savepoint.to_owned(),
+        flink_savepoint: None,
+        checkpoint: checkpoint.to_owned(),
+        high_availability: None,
+    };
+    let holder = holder::current(random::id());
+    serde_json::to_value(Fact::Claimed(Claim { job_id: Some(job_id), holder, directories, session: false })).unwrap()
 }
 
 pub fn run<T>(future: impl Future<Output = T>) -> T {

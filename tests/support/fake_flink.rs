@@ -70,6 +70,9 @@ struct State {
     log: Vec<Request>,
     tasks_running: Option<u32>,
     deletes_on_cancellation: bool,
+    /// What the statistics say that checkpoints took.
+    measured: Vec<Value>,
+    task_managers: u32,
     without_pid: bool,
     closed: bool,
 }
@@ -160,6 +163,22 @@ impl FakeFlink {
         self.shared.state().deletes_on_cancellation = true;
     }
 
+    /// The job's statistics have one more completed checkpoint, of so many bytes.
+    pub fn measured(&self, bytes: u64, took: Duration) {
+        let mut state = self.shared.state();
+        let number = state.measured.len() + 1;
+        state.measured.push(json!({
+            "className": "completed", "id": number, "status": "COMPLETED", "is_savepoint": false, "savepointFormat": null,
+            "latest_ack_timestamp": 1_795_000_000_000_u64 + u64::try_from(number).unwrap() * 1_000, "checkpointed_size": bytes, "state_size": bytes,
+            "end_to_end_duration": u64::try_from(took.as_millis()).unwrap(), "persisted_data": 0, "checkpoint_type": "CHECKPOINT",
+        }));
+    }
+
+    /// So many TaskManagers have registered.
+    pub fn task_managers(&self, number: u32) {
+        self.shared.state().task_managers = number;
+    }
+
     /// The entrypoint's process id is of another name space; it is taken to live for ever.
     pub fn without_pid(&self) {
         self.shared.state().without_pid = true;
@@ -248,7 +267,8 @@ pub fn write_point(directory: &Path, number: u64) {
 }
 
 fn number_of(directory: &str) -> Option<u64> {
-    let bytes = fs::read(Path::new(directory.trim_start_matches("file://")).join("_metadata")).ok()?;
+    let path = directory.split_once("://").map_or(directory, |(_, path)| path);
+    let bytes = fs::read(Path::new(path).join("_metadata")).ok()?;
     Some(u64::from_be_bytes(bytes.get(8..16)?.try_into().ok()?))
 }
 
@@ -354,6 +374,7 @@ impl Shared {
     fn answer(self: &Arc<Self>, request: &Request) -> Option<(u16, Value)> {
         let mut state = self.lively();
         let (running, deletes) = (state.tasks_running, state.deletes_on_cancellation);
+        let (measured, task_managers) = (state.measured.clone(), state.task_managers);
         let job = state.job.as_mut()?;
         let running = running.unwrap_or(job.running).min(job.running);
         let segments: Vec<&str> = request.path.split(['/', '?']).collect();
@@ -394,11 +415,22 @@ impl Shared {
                 (202, json!({ "request-id": id }))
             }
             (Call::PollCheckpoint, [.., id]) => (200, job.operations.get(*id).cloned().unwrap_or_default()),
-            (Call::Checkpoints, _) => (200, job.statistics()),
+            (Call::Checkpoints, _) => {
+                let mut statistics = job.statistics();
+                statistics["history"] = measured.into();
+                (200, statistics)
+            }
+            (_, ["", "overview"]) => (200, json!({ "taskmanagers": task_managers })),
             (Call::CheckpointConfig, _) => {
                 let kept = json!({ "enabled": true, "delete_on_cancellation": deletes });
                 (200, json!({ "mode": "exactly_once", "interval": 5_000, "externalization": kept }))
             }
+            (Call::Dispose, _) => {
+                let id = format!("{:032x}", job.operations.len() + 1);
+                job.operations.insert(id.clone(), dispose(&request.body));
+                (200, json!({ "request-id": id }))
+            }
+            (Call::PollDisposal, [.., id]) => (200, job.operations.get(*id).cloned().unwrap_or_default()),
             (Call::Cancel, _) => {
                 (job.state, job.running) = ("CANCELED", 0);
                 (202, json!({}))
@@ -415,12 +447,7 @@ impl Shared {
 
     fn carry_out(self: &Arc<Self>, id: String, body: &str, stops: bool, how: Stopping) {
         let body: Value = serde_json::from_str(body).unwrap();
-        let target = PathBuf::from(
-            body[if stops { "targetDirectory" } else { "target-directory" }]
-                .as_str()
-                .unwrap()
-                .trim_start_matches("file://"),
-        );
+        let target = body[if stops { "targetDirectory" } else { "target-directory" }].as_str().unwrap().to_owned();
         let (shared, adopted) = (Arc::clone(self), self.state().adopted);
         let work = move || {
             if let Stopping::After(delay) = &how {
@@ -438,11 +465,14 @@ impl Shared {
             let result = match how {
                 Stopping::Fails(trace) => failure(trace),
                 Stopping::After(_) => {
+                    // Whatever it is called, it lies on this machine.
+                    let (scheme, path) = target.split_once("://").unwrap_or(("file", &target));
                     let location = if stops {
-                        job.finish_with_savepoint(&target, &shared.checkpoints)
+                        job.finish_with_savepoint(Path::new(path), &shared.checkpoints)
                     } else {
-                        job.savepoint(&target, "SAVEPOINT")
+                        job.savepoint(Path::new(path), "SAVEPOINT")
                     };
+                    let location = location.replacen("file://", &format!("{scheme}://"), 1);
                     let location = location.replacen("file:///", "file:/", 1);
                     json!({ "status": { "id": "COMPLETED" }, "operation": { "location": location } })
                 }
@@ -450,6 +480,16 @@ impl Shared {
             job.operations.insert(id, result);
         };
         std::thread::spawn(work);
+    }
+}
+
+/// Flink deletes the files that `_metadata` names, and it.
+fn dispose(body: &str) -> Value {
+    let body: Value = serde_json::from_str(body).unwrap();
+    let savepoint = body["savepoint-path"].as_str().unwrap().trim_start_matches("file://");
+    match fs::remove_dir_all(savepoint) {
+        Ok(()) => json!({ "status": { "id": "COMPLETED" }, "operation": {} }),
+        Err(_) => failure("org.apache.flink.util.FlinkException: Could not dispose savepoint."),
     }
 }
 

@@ -1,5 +1,7 @@
 //! A real Flink application cluster under `savepointd run --agent`: one TaskManager, one self-checking job.
 
+mod session;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -34,6 +36,10 @@ const OPENS: [&str; 12] = [
     "util.concurrent.locks",
     "math",
 ];
+
+/// A JVM that lives for seconds is done sooner without what pays for hours: this takes two fifths off the processor time of a
+/// cluster's start, that of the JVMs in Flink's scripts included. Figures are measured without it.
+const SHORT_LIVED: &str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC";
 
 /// A cluster in a directory of its own.
 #[derive(Debug)]
@@ -122,7 +128,7 @@ impl Cluster {
             flink_options: Vec::new(),
             job_options: Vec::new(),
             settings: Vec::new(),
-            variables: Vec::new(),
+            variables: vec![("JDK_JAVA_OPTIONS".to_owned(), SHORT_LIVED.to_owned())],
             record_url: None,
             waits: false,
         }
@@ -140,7 +146,9 @@ impl Cluster {
         let file =
             ["config.yaml", "flink-conf.yaml"].map(|name| conf.join(name)).into_iter().find(|file| file.exists());
         let mut file = std::fs::File::options().append(true).open(file.unwrap()).unwrap();
-        lines.iter().for_each(|line| writeln!(file, "{line}").unwrap());
+        for line in lines {
+            writeln!(file, "{line}").unwrap();
+        }
     }
 
     fn path(&self, name: &str) -> String {
@@ -384,7 +392,7 @@ pub fn script(path: &str, version: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn version_number(version: &str) -> (u32, u32) {
+pub fn version_number(version: &str) -> (u32, u32) {
     let mut parts = version.split('.').map(|part| part.parse().unwrap());
     (parts.next().unwrap(), parts.next().unwrap())
 }

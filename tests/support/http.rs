@@ -9,8 +9,13 @@ pub type Answer = (u16, String);
 
 /// Sends a request to a port of this machine; none if nobody answers.
 pub fn request(method: &str, port: u16, path: &str, body: &str) -> Option<Answer> {
+    request_within(Duration::from_secs(10), method, port, path, body)
+}
+
+/// The same for what takes longer.
+pub fn request_within(limit: Duration, method: &str, port: u16, path: &str, body: &str) -> Option<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    stream.set_read_timeout(Some(limit)).ok()?;
     let length = body.len();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"

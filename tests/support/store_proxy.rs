@@ -43,7 +43,8 @@ pub enum Upstream {
 struct Rule {
     method: Method,
     part: String,
-    fault: Fault,
+    /// None: it passes.
+    fault: Option<Fault>,
     times: usize,
 }
 
@@ -80,7 +81,13 @@ impl StoreProxy {
 
     /// Has the next `times` requests of this method whose path and query contain `part` meet a fault.
     pub fn fault(&self, method: &str, part: &str, fault: Fault, times: usize) {
-        let rule = Rule { method: method.parse().unwrap(), part: part.to_owned(), fault, times };
+        let rule = Rule { method: method.parse().unwrap(), part: part.to_owned(), fault: Some(fault), times };
+        self.shared.rules.lock().unwrap().push(rule);
+    }
+
+    /// Lets the next `times` requests of this method pass that would meet a fault that is told of later.
+    pub fn pass(&self, method: &str, times: usize) {
+        let rule = Rule { method: method.parse().unwrap(), part: String::new(), fault: None, times };
         self.shared.rules.lock().unwrap().push(rule);
     }
 
@@ -174,7 +181,7 @@ async fn respond(
         let rule = rules
             .iter_mut()
             .find(|rule| rule.times > 0 && rule.method == *request.method() && asked.contains(&rule.part));
-        rule.map(|rule| {
+        rule.and_then(|rule| {
             rule.times -= 1;
             rule.fault
         })

@@ -42,7 +42,7 @@ impl Store {
     }
 
     fn minio_with(certificates: Option<&Path>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = in_memory();
         for bucket in ["state", "st.ate"] {
             std::fs::create_dir(dir.path().join(bucket)).unwrap();
         }
@@ -106,6 +106,31 @@ impl Store {
         Self::of(proxy, port, &format!("abfss://state@{account}.dfs.core.windows.net"), variables, child, dir)
     }
 
+    /// HDFS by WebHDFS: a NameNode and a DataNode in one JVM. What goes to the DataNode passes by the proxy.
+    pub fn hdfs() -> Self {
+        Self::hdfs_for_flink().0
+    }
+
+    /// The same, and the port at which Flink reaches the NameNode.
+    pub fn hdfs_for_flink() -> (Self, u16) {
+        let dir = in_memory();
+        let (port, rpc) = (free_port(), free_port());
+        let ready = dir.path().join("ready");
+        let mut command = Command::new("java");
+        command.args(["-Xmx256m", "-cp", &format!("{}/*", program("hadoop").display())]);
+        command.args(["org.apache.hadoop.test.MiniDFSClusterManager", "-format", "-datanodes", "1"]);
+        command.args(["-httpport", &port.to_string(), "-nnport", &rpc.to_string(), "-writeDetails"]).arg(&ready);
+        // Whoever starts it may do anything in it.
+        let child = start(command.env("HADOOP_USER_NAME", "flink").current_dir(dir.path()));
+        // The first answer takes it long, once it is there.
+        eventually("HDFS serves", START * 3, || {
+            ready.exists().then(|| http::get(port, "/webhdfs/v1/?op=LISTSTATUS"))?.filter(|(status, _)| *status == 200)
+        });
+        let proxy = StoreProxy::before(port, Upstream::Plain);
+        let bucket = format!("webhdfs://127.0.0.1:{}/state", proxy.port);
+        (Self::of(proxy, port, &bucket, Vec::new(), child, dir), rpc)
+    }
+
     fn of(
         proxy: StoreProxy,
         direct: u16,
@@ -138,16 +163,39 @@ fetch(`http://127.0.0.1:${port}/${account}/state?restype=container`, { method: "
     .then((answer) => process.exit(answer.status == 201 ? 0 : 1));
 "#;
 
+/// A directory in memory, where there is some: thousands of small files are no test of a disk.
+fn in_memory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
+
 fn start(command: &mut Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
+/// What Flink needs of Hadoop, as it wants it in `HADOOP_CLASSPATH`.
+pub fn hadoop_classpath() -> String {
+    let jars = std::fs::read_dir(program("hadoop")).unwrap().map(|entry| entry.unwrap().path().display().to_string());
+    let wanted =
+        |jar: &String| ["client-api", "client-runtime", "commons-logging"].iter().any(|part| jar.contains(part));
+    jars.filter(wanted).collect::<Vec<_>>().join(":")
+}
+
+/// Whether `tests/stores.sh` has got the stores.
+pub fn installed() -> bool {
+    cached("minio").exists()
+}
+
 /// A program that `tests/stores.sh` has got.
 fn program(name: &str) -> PathBuf {
+    let program = cached(name);
+    assert!(program.exists(), "{} is missing: tests/stores.sh gets it", program.display());
+    program
+}
+
+fn cached(name: &str) -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let shared = || variable("XDG_CACHE_HOME").unwrap_or_else(|| variable("HOME").unwrap().join(".cache"));
     let cache = variable("SPTEST_CACHE").unwrap_or_else(|| shared().join("savepointd"));
-    let program = cache.join("stores/bin").join(name);
-    assert!(program.exists(), "{} is missing: tests/stores.sh gets it", program.display());
-    program
+    cache.join("stores/bin").join(name)
 }

@@ -200,3 +200,16 @@ fn a_job_that_was_never_seen_running_leaves_everything_as_it_was() {
     assert_eq!((&newest["outcome"], &newest["epoch"]), (&"unchanged".into(), &2.into()), "{newest:#}");
     world.next_restores(&savepoint);
 }
+
+#[test]
+fn a_flink_that_knows_no_trigger_ids_is_named_as_the_reason() {
+    let world = World::new();
+    let older =
+        r#"{"errors":["Bad request received.","Request did not match expected format StopWithSavepointRequestBody."]}"#;
+    let checkpoint =
+        stop_under(&world, GRACE, |world| world.flink.fault(Call::Stop, &Fault::Answer(400, JSON, older), 1));
+    ended_with(&world, "checkpoint", "checkpoint", &checkpoint);
+    let stopped = world.recorded(1, "stopped").unwrap().to_string();
+    assert!(stopped.contains("older than 1.15"), "{stopped}");
+    assert_eq!(world.flink.count(Call::Stop), 1, "a second request would destroy the first");
+}

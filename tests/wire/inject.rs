@@ -124,12 +124,13 @@ fn files_and_json_are_read() {
 #[test]
 fn what_is_refused_writes_nothing_and_says_why() {
     let nginx = DEPLOYMENT.replace("flink:1.20", "nginx").replace("standalone-job", "serve");
-    let session = DEPLOYMENT.replace("[standalone-job, --job-classname, X]", "[jobmanager]");
+    let session =
+        DEPLOYMENT.replace("[standalone-job, --job-classname, X]", "[kubernetes-jobmanager.sh, kubernetes-session]");
     let both = format!("{DEPLOYMENT}---\n{}", DEPLOYMENT.replace("name: orders", "name: refunds"));
     let hostile = "a: &a [*a]\n";
     for (arguments, input, code, hint) in [
         (&[] as &[&str], nginx.as_str(), 65, "no JobManager and no TaskManager"),
-        (&[], session.as_str(), 65, "Deployment/orders container main: this is a session cluster"),
+        (&[], session.as_str(), 65, "Deployment/orders container main: this is a native session cluster"),
         (&[], "", 65, "no JobManager and no TaskManager"),
         (&[], "- a\n- b\n", 65, "line 1"),
         (&[], hostile, 65, "line 1"),

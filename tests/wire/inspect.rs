@@ -107,7 +107,7 @@ fn what_is_wrong_with_a_file_is_said_with_its_place_and_an_exit_code() {
     std::fs::remove_file(dir.path().join("_metadata")).unwrap();
     std::fs::create_dir(dir.path().join("_metadata")).unwrap();
     assert_ne!(inspect(&[&path]).code, 0, "a directory in its place");
-    assert_eq!(inspect(&["hdfs://name/a"]).code, 77);
+    assert_eq!(inspect(&["viewfs://name/a"]).code, 77);
     assert_eq!(inspect(&[]).code, 64);
 }
 

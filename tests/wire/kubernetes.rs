@@ -19,20 +19,20 @@ const CONFIG_MAP: &str = "orders";
 
 /// A pod, and what `savepointd run` in it is told.
 #[derive(Debug, Clone)]
-struct Pod {
-    name: String,
+pub struct Pod {
+    pub name: String,
     uid: String,
-    admin: u16,
+    pub admin: u16,
 }
 
 impl Pod {
     /// Creates it at the API server.
-    fn new(world: &World, name: &str) -> Self {
+    pub fn new(world: &World, name: &str) -> Self {
         let uid = world.api().add_pod(name, "127.0.0.1");
         Self { name: name.to_owned(), uid, admin: free_port() }
     }
 
-    fn how(&self) -> How {
+    pub fn how(&self) -> How {
         how()
             .set(&format!("admin.address=127.0.0.1:{}", self.admin))
             .env("SAVEPOINTD_POD__NAME", &self.name)

@@ -114,7 +114,7 @@ fn a_job_manager_that_has_only_cleaned_up_is_started_once_more() {
     fs::create_dir_all(dirty.parent().unwrap()).unwrap();
     fs::write(&dirty, "").unwrap();
 
-    // Flink 2.3 shows the ended job, and runs no other.
+    // Flink shows the ended job, and runs no other.
     world.flink.tasks(Some(0));
     let process = world.run(&under_one_id().waits());
     world.started_times(2);

@@ -16,8 +16,10 @@
 mod support;
 
 mod agent_death;
+mod credentials;
 mod deadline;
 mod ends;
+mod estimate;
 mod failures;
 mod faults;
 mod guards;
@@ -28,13 +30,16 @@ mod ladder;
 mod leftovers;
 mod native;
 mod processes;
+mod pruning;
 mod refusals;
 mod retention;
 mod salvage;
 mod savepoints;
+mod sessions;
 mod signals;
 mod starts;
 mod surface;
 mod tidings;
+mod unseen;
 mod verify;
 mod world;

@@ -13,22 +13,22 @@ use crate::support::metadata::{File, metadata};
 use crate::support::process::Process;
 use crate::world::{LONG, Said, World, how};
 
-fn path(url: &str) -> PathBuf {
+pub fn path(url: &str) -> PathBuf {
     url.strip_prefix("file://").unwrap().into()
 }
 
 /// Epoch after epoch, each with a final savepoint; gives their directories, oldest first.
-fn epochs(world: &World, count: usize) -> Vec<PathBuf> {
+pub fn epochs(world: &World, count: usize) -> Vec<PathBuf> {
     (0..count).map(|_| path(&world.one_epoch())).collect()
 }
 
-fn prune(world: &World, arguments: &[&str]) -> Vec<Value> {
+pub fn prune(world: &World, arguments: &[&str]) -> Vec<Value> {
     let json = world.json(&[&["prune", "--output", "json"], arguments].concat());
     json["outcomes"].as_array().unwrap().clone()
 }
 
 #[track_caller]
-fn about<'a>(outcomes: &'a [Value], path: &Path) -> &'a Value {
+pub fn about<'a>(outcomes: &'a [Value], path: &Path) -> &'a Value {
     let outcome = outcomes.iter().find(|one| one["path"] == url(path).as_str());
     outcome.unwrap_or_else(|| panic!("nothing about {} in {outcomes:#?}", path.display()))
 }

@@ -140,8 +140,8 @@ fn a_stop_comes_through_beside_a_savepoint_in_flight_and_whoever_asked_is_told()
         world.next_restores(stopped["point"].as_str().unwrap());
         let code = asking.exit_code(LONG);
         assert!(code == 0 || code == 75 && asking.text().contains("stop"), "{code}: {}", asking.text());
-        assert!(code == 75 || *saving != NEVER);
-        assert_eq!(of_kind(&world, "manual").len(), usize::from(code == 0));
+        // One that is nearly complete is waited for.
+        assert_eq!(of_kind(&world, "manual").len(), usize::from(*saving != NEVER), "{:?}", world.history());
     });
 }
 

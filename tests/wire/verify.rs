@@ -154,6 +154,30 @@ fn verify_answers_by_exit_code_and_in_json() {
 }
 
 #[test]
+fn files_that_entropy_scatters_are_listed_from_above_unless_too_many_strangers_lie_there() {
+    let name = |n: usize| format!("{:04x}/chk/job/shared/{n:08x}-state", n.wrapping_mul(40_503) % 65_536);
+    let urls: Vec<String> = (0..2_000).map(|n| format!("s3a://state/flink/{}", name(n))).collect();
+    let files: Vec<File> = urls.iter().map(|url| File::At(url, 5)).collect();
+    let requests = |strangers: usize| {
+        let mut objects = BTreeMap::from([("flink/chk/job/chk-7/_metadata".to_owned(), metadata(7, &files))]);
+        objects.extend((0..2_000 + strangers).map(|n| (format!("flink/{}", name(n)), b"12345".to_vec())));
+        let store = FakeS3::start(objects, &[]);
+        let world = World::new();
+        let mut command = world.command(&[]);
+        command.envs(store.variables()).args(["verify", "--output", "json", "s3a://state/flink/chk/job/chk-7"]);
+        let output = command.output().unwrap();
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((answer["verdict"].as_str(), answer["files"].as_u64()), (Some("whole"), Some(2_000)), "{answer:#}");
+        assert_eq!(answer["requests"], store.requests().len());
+        store.requests().len()
+    };
+    let alone = requests(0);
+    assert!(alone <= 10, "{alone}");
+    let among_many = requests(100_000);
+    assert!((1_000..2_100).contains(&among_many), "{among_many}");
+}
+
+#[test]
 fn ten_thousand_files_on_s3_take_at_most_fifty_requests() {
     let names: Vec<String> = (0..10_000).map(|n| format!("{n:08x}-state")).collect();
     let shared = |n: usize| format!("s3a://state/checkpoints/job/shared/{}", names[n]);

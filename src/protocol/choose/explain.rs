@@ -8,7 +8,7 @@ use super::{Candidate, Choice, Decision, Situation};
 pub(super) fn explain(points: &Points, situation: &Situation, choice: &Choice) -> Vec<Candidate> {
     let chosen = match &choice.decision {
         Decision::Restore(point) => Some(point.path.as_str()),
-        Decision::Fresh | Decision::Hold | Decision::Refuse => None,
+        Decision::Fresh | Decision::Resubmit | Decision::Hold | Decision::Refuse => None,
     };
     let latest = situation.history.newest_based(situation.epoch).map(|(number, ..)| number);
     let line = newest_line(points, situation);

@@ -16,7 +16,7 @@ pub(super) fn heed(situation: &Situation, points: &Points, choice: Choice) -> Ch
     let point = match &choice.decision {
         Decision::Restore(point) => Some(point.clone()),
         Decision::Fresh => None,
-        Decision::Hold | Decision::Refuse => return choice,
+        Decision::Resubmit | Decision::Hold | Decision::Refuse => return choice,
     };
     let view = View { situation, points, left };
     let job_id = situation.fixed_job_id;
@@ -88,8 +88,8 @@ impl View<'_> {
                 _ => self.finish(choice, point, None),
             };
         }
-        let chosen = point.map_or("nothing".to_owned(), |point| point.path);
-        let recovered = recovered.map_or("nothing".to_owned(), |point| point.path);
+        let chosen = point.map_or_else(|| "nothing".to_owned(), |point| point.path);
+        let recovered = recovered.map_or_else(|| "nothing".to_owned(), |point| point.path);
         self.refuse(&format!("it would restore {recovered}, where {chosen} is to be restored"))
     }
 
@@ -152,33 +152,33 @@ impl View<'_> {
         let job_id = self.situation.fixed_job_id.or_else(|| Some(result?.job_id));
         let job_id = job_id.or_else(|| Some(self.left.newest()?.0.job_id));
         let left = self.left.describe();
-        match job_id.filter(|_| self.may_finish(result)) {
-            Some(job_id) => Choice {
-                reason: format!(
-                    "{}; its JobManager was killed before Flink's own high availability was cleaned up ({left}), which is finished \
-                     first",
-                    choice.reason
-                ),
-                dealing: Dealing::Finish(job_id),
-                ..choice
-            },
-            None => plain(
-                Decision::Refuse,
-                &format!(
-                    "the job was stopped with {}, but its JobManager was killed before Flink's own high availability was cleaned \
-                     up, which would go back behind that. Left of it is {left}. Let Flink finish the clean-up: ha.on_leftover = \
-                     \"finish\"; or do it yourself: {}",
-                    point.path,
-                    self.left.way_out()
-                ),
-            ),
+        if let Some(job_id) = job_id.filter(|_| self.may_finish(result)) {
+            let reason = format!(
+                "{}; its JobManager was killed before Flink's own high availability was cleaned up ({left}), which is finished \
+                 first",
+                choice.reason
+            );
+            return Choice { reason, dealing: Dealing::Finish(job_id), ..choice };
         }
+        // Flink 2 runs the job under another id after its clean-up.
+        let by_flink = if self.left.of_flink_2 {
+            ""
+        } else {
+            "let Flink finish the clean-up: ha.on_leftover = \"finish\"; or do it yourself: "
+        };
+        let reason = format!(
+            "the job was stopped with {}, but its JobManager was killed before Flink's own high availability was cleaned up, which \
+             would go back behind that. Left of it is {left}. To go on: {by_flink}{}",
+            point.path,
+            self.left.way_out()
+        );
+        plain(Decision::Refuse, &reason)
     }
 
-    /// A clean-up that Flink itself has begun it goes on with, allowed or not.
+    /// A clean-up that Flink itself has begun it goes on with, allowed or not. After one, Flink 2.3 runs the job under another id.
     fn may_finish(&self, result: Option<&JobResult>) -> bool {
-        self.situation.policy.on_leftover == OnLeftover::Finish
-            || result.is_some_and(|result| result.stage == Stage::Dirty)
+        let begun = result.is_some_and(|result| result.stage == Stage::Dirty);
+        !self.left.of_flink_2 && (begun || self.situation.policy.on_leftover == OnLeftover::Finish)
     }
 }
 

@@ -7,6 +7,7 @@ pub(in crate::protocol) mod properties;
 mod savepoints;
 mod seen;
 mod situations;
+mod unseen;
 
 use super::*;
 use crate::protocol::entry::{Based, Claim, Directories, End, Entry, Fact, Holder, RestoreFailed, Saved, VERSION};
@@ -257,7 +258,8 @@ fn start(number: u64, past: Vec<Past>) -> Case {
         };
         // An epoch of which only storage tells has no facts.
         if past.number < number && !past.facts.is_empty() {
-            let claim = Claim { job_id: Some(past.job_id), holder, directories: Directories::default() };
+            let directories = Directories::default();
+            let claim = Claim { job_id: Some(past.job_id), holder, directories, session: false };
             say(past.number, Fact::Claimed(claim));
         }
         for fact in past.facts {
@@ -275,6 +277,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
     };
     Case {
         situation: Situation {
+            unseen: None,
             cluster: CLUSTER.into(),
             epoch: number,
             history: History::read(&entries),
@@ -286,6 +289,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
             doubted: BTreeMap::new(),
             leftovers: None,
             now: at(20),
+            session: false,
         },
     }
 }

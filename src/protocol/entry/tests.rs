@@ -7,6 +7,7 @@ fn point() -> PointRef {
 }
 
 /// Every variant, with everything that it can carry, and with as little as it can.
+#[expect(clippy::too_many_lines, reason = "a list of all facts")]
 fn facts() -> Vec<Fact> {
     let id = Id::from_bytes([1; 16]);
     let pod = PodRef {
@@ -25,12 +26,7 @@ fn facts() -> Vec<Fact> {
         started: u64::MAX,
         pod: Some(pod.clone()),
     };
-    let places = Places {
-        folder: "s3://ha/c".into(),
-        results: "s3://ha/results".into(),
-        application: id,
-        pointers: "a path".into(),
-    };
+    let places = Places { folder: "s3://ha/c".into(), results: "s3://ha/results".into(), pointers: "a path".into() };
     let directories = Directories {
         savepoint: "s3://s".into(),
         flink_savepoint: Some("s3://d".into()),
@@ -70,11 +66,12 @@ fn facts() -> Vec<Fact> {
     let end = |how| End { job_id: id, how, savepoint: Some(point()), reason: "because".into() };
     let mut facts = vec![
         Fact::Created { cluster: "orders".into(), record_id: id },
-        Fact::Claimed(Claim { job_id: Some(id), holder: holder.clone(), directories }),
+        Fact::Claimed(Claim { job_id: Some(id), holder: holder.clone(), directories, session: true }),
         Fact::Claimed(Claim {
             job_id: None,
             holder: Holder { pod: None, ..holder },
             directories: Directories::default(),
+            session: false,
         }),
         Fact::HandoverAsked { by: pod },
         Fact::HandoverAsked { by: bare },
@@ -125,8 +122,20 @@ fn facts() -> Vec<Fact> {
     facts.extend([Kind::Final, Kind::Periodic, Kind::Manual, Kind::Checkpoint].map(|kind| Fact::Saved(saved(kind))));
     let ends = [EndKind::Finished, EndKind::Cancelled, EndKind::Stopped, EndKind::Failed];
     facts.extend(ends.map(|how| Fact::Ended(end(how))));
+    facts.extend(of_jobs(ends.map(end)));
     facts.extend(StopOutcome::ALL.map(|outcome| Fact::Stopped { outcome, reason: "so".into() }));
     facts
+}
+
+/// What can be said of one job among several.
+fn of_jobs(ends: [End; 4]) -> Vec<Fact> {
+    let job_id = Id::from_bytes([1; 16]);
+    let of_job = |event| Fact::Job(OfJob { job_id, job_name: "orders".into(), event });
+    let stopped = JobEvent::Stopped { outcome: StopOutcome::Savepoint, reason: "so".into() };
+    let running = [None, Some(point())].map(|restored| JobEvent::Running { restored });
+    let nameless = Fact::Job(OfJob { job_id, job_name: String::new(), event: stopped });
+    let events = ends.map(JobEvent::Ended).into_iter().chain(running).chain([JobEvent::Unknown]);
+    events.map(of_job).chain([nameless]).collect()
 }
 
 /// The tag of each variant; one that is added has to be named here, and then told in [`facts`].
@@ -143,6 +152,7 @@ fn tag(fact: &Fact) -> &'static str {
         Fact::Saved(_) => "saved",
         Fact::Stopped { .. } => "stopped",
         Fact::Ended(_) => "ended",
+        Fact::Job(_) => "job",
         Fact::Pinned { .. } => "pinned",
         Fact::Unpinned => "unpinned",
         Fact::FreshAllowed => "fresh_allowed",
@@ -172,7 +182,7 @@ fn every_fact_survives_a_round_trip_under_its_own_tag() {
         assert!(text.contains(&format!("\"what\":\"{}\"", tag(fact))), "{text}");
     }
     let tags: std::collections::BTreeSet<_> = facts.iter().map(tag).collect();
-    assert_eq!(tags.len(), 19);
+    assert_eq!(tags.len(), 20);
 }
 
 #[test]
@@ -192,6 +202,14 @@ fn a_class_of_failure_that_a_newer_writer_knows_is_read() {
     );
     let fact: Fact = serde_json::from_str(&text).unwrap();
     assert!(matches!(fact, Fact::RestoreFailed(RestoreFailed { class: FailureClass::Unknown, .. })), "{fact:?}");
+}
+
+#[test]
+fn what_a_newer_writer_says_of_a_job_is_passed_over() {
+    let id = "000102030405060708090a0b0c0d0e0f";
+    let text = format!(r#"{{"what":"job","job_id":"{id}","event":{{"was":"rescaled","to":7}}}}"#);
+    let fact: Fact = serde_json::from_str(&text).unwrap();
+    assert!(matches!(fact, Fact::Job(OfJob { event: JobEvent::Unknown, .. })), "{fact:?}");
 }
 
 #[test]

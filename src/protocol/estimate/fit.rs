@@ -4,13 +4,13 @@
 //! measurement far off counts less. The error that counts is the factor, not the seconds.
 
 /// The parts of a cost.
-const PARTS: usize = 5;
+const PARTS: usize = 6;
 /// What is usual where nothing was measured, in seconds for a megabyte.
 const USUAL_PACE: f64 = 0.01;
 /// Fixed costs that are usual.
-const USUAL_FIXED: f64 = 0.15;
+const USUAL_FIXED: f64 = 0.1;
 /// What is usual for a stop besides, for the tasks' own end.
-const USUAL_STOP: f64 = 0.3;
+const USUAL_STOP: f64 = 0.2;
 /// A stop that has nothing to write.
 pub(super) const STOP_OF_NOTHING: f64 = USUAL_FIXED + USUAL_STOP;
 /// A factor beyond this is an outlier's.
@@ -26,19 +26,21 @@ pub(super) struct Row {
     pub(super) seconds: f64,
     pub(super) stop: bool,
     pub(super) canonical: bool,
+    /// An increment: beside its bytes it compacts, so that they tell little of the pace of a savepoint.
+    pub(super) increment: bool,
     pub(super) weight: f64,
 }
 
 impl Row {
     fn parts(&self) -> [f64; PARTS] {
-        parts(self.bytes, self.stop, self.canonical)
+        parts(self.bytes, self.stop, self.canonical, self.increment)
     }
 }
 
-/// Fixed, for each byte, fixed of a stop, for each byte of a stop, for each byte of the canonical format.
-fn parts(bytes: f64, stop: bool, canonical: bool) -> [f64; PARTS] {
+/// Fixed, for each byte, fixed of a stop, and for each byte of a stop, of the canonical format, of an increment.
+fn parts(bytes: f64, stop: bool, canonical: bool, increment: bool) -> [f64; PARTS] {
     let only = |is: bool, value: f64| if is { value } else { 0.0 };
-    [1.0, bytes, only(stop, 1.0), only(stop, bytes), only(canonical, bytes)]
+    [1.0, bytes, only(stop, 1.0), only(stop, bytes), only(canonical, bytes), only(increment, bytes)]
 }
 
 /// What was made of them.
@@ -67,8 +69,8 @@ impl Curve {
     }
 
     /// Seconds for so many millions of bytes.
-    pub(super) fn at(&self, bytes: f64, stop: bool, canonical: bool) -> f64 {
-        value(&self.costs, &parts(bytes, stop, canonical))
+    pub(super) fn at(&self, bytes: f64, stop: bool, canonical: bool, increment: bool) -> f64 {
+        value(&self.costs, &parts(bytes, stop, canonical, increment))
     }
 
     /// The factor that hardly any measurement is beyond.
@@ -89,11 +91,11 @@ fn usual(rows: &[Row]) -> [f64; PARTS] {
     // Of little state only the fixed costs can be seen.
     let pace = median(&paces).map_or(USUAL_PACE, |pace| if largest < 5.0 { pace.min(USUAL_PACE) } else { pace });
     let pace = pace.max(1e-6);
-    [USUAL_FIXED, pace, USUAL_STOP, pace / 3.0, pace]
+    [USUAL_FIXED, pace, USUAL_STOP, pace / 4.0, pace, pace]
 }
 
 /// How firmly each cost is drawn there.
-const FIRMNESS: [f64; PARTS] = [0.1, 0.1, 0.2, 0.3, 0.05];
+const FIRMNESS: [f64; PARTS] = [0.1, 0.1, 0.2, 0.2, 0.05, 0.1];
 
 /// One step of least squares on the factors' logarithms, no cost negative.
 fn improved(rows: &[Row], usual: &[f64; PARTS], costs: &[f64; PARTS]) -> [f64; PARTS] {
@@ -110,8 +112,7 @@ fn improved(rows: &[Row], usual: &[f64; PARTS], costs: &[f64; PARTS]) -> [f64; P
         let parts = row.parts();
         let now = value(costs, &parts);
         let off = (row.seconds / now).ln();
-        let limit = OUTLIER.ln();
-        let weight = row.weight * if off.abs() > limit { limit / off.abs() } else { 1.0 };
+        let weight = row.weight / (1.0 + (off / OUTLIER.ln()).powi(2));
         let mut scaled = [0.0; PARTS];
         for ((scaled, part), usual) in scaled.iter_mut().zip(parts).zip(usual) {
             *scaled = part * usual / now;

@@ -1,5 +1,7 @@
 //! The rules of retention, one after the other: the first that speaks decides.
 
+mod jobs;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -7,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::choose::{Choice, Decision, Situation, Standing, choose, completed, passed_over, standing};
 use super::super::history::Epoch;
 use super::super::point::{Found, Kind, Metadata, normalize, same};
+use super::disposal::leave_to_flink;
 use super::{Findings, Inventory, JobFolder, Line, Measured, Reading, Terms, Verdict, What};
 
 pub(super) struct Rules<'a> {
@@ -35,7 +38,14 @@ impl<'a> Rules<'a> {
             kept: BTreeMap::new(),
         };
         rules.hold(&choice);
-        rules.count();
+        if situation.session {
+            rules.count_jobs();
+        } else {
+            rules.count();
+        }
+        if rules.of_several() {
+            rules.hold_jobs();
+        }
         rules
     }
 
@@ -117,7 +127,8 @@ impl<'a> Rules<'a> {
             }
         }
         self.spare_for_repair(&mut lines);
-        let unread = self.prove(&mut lines);
+        let mut unread = if self.terms.by_flink { leave_to_flink(&mut lines, self.inventory) } else { Vec::new() };
+        unread.extend(self.prove(&mut lines));
         for line in &lines {
             if line.verdict == Verdict::Delete && !self.inventory.measured.contains_key(&line.path) {
                 unmeasured.push(line.path.clone());

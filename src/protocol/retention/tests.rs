@@ -1,5 +1,6 @@
 //! Retention by example. A past is told epoch by epoch; what stands in the lines is what `prune` would say.
 
+mod jobs;
 mod properties;
 
 use super::*;
@@ -35,7 +36,7 @@ fn at(hour: i64) -> Timestamp {
 }
 
 fn terms(keep: usize) -> Terms {
-    Terms { keep, max_age: None, min_age: SignedDuration::from_hours(24), checkpoints: false }
+    Terms { keep, max_age: None, min_age: SignedDuration::from_hours(24), checkpoints: false, by_flink: false }
 }
 
 fn point(path: String, epoch: u64, id: u64) -> PointRef {
@@ -84,7 +85,7 @@ impl Past {
             cleans_up: false,
             reason: "test".into(),
         };
-        self.fact(epoch, Fact::Claimed(Claim { job_id: Some(job(epoch)), holder, directories }))
+        self.fact(epoch, Fact::Claimed(Claim { job_id: Some(job(epoch)), holder, directories, session: false }))
             .fact(epoch, Fact::Based(based))
             .fact(epoch, Fact::Confirmed { job_id: job(epoch), restored: None })
     }
@@ -159,6 +160,7 @@ impl Past {
         let mut history = History::read(&self.entries);
         history.cluster = Some(CLUSTER.into());
         let situation = Situation {
+            unseen: None,
             cluster: CLUSTER.into(),
             epoch: history.highest_epoch() + 1,
             history,
@@ -177,6 +179,7 @@ impl Past {
             doubted: BTreeMap::new(),
             leftovers: None,
             now: at(100),
+            session: false,
         };
         let (folders, measured) = (self.folders.clone(), self.measured.clone());
         Inventory { situation, folders, measured, read: self.read.clone() }

@@ -80,6 +80,7 @@ impl Start {
                     cleans_up: based.cleans_up,
                     reason: based.reason,
                     candidates: Vec::new(),
+                    jobs: self.jobs_of(number),
                     resumed: true,
                 });
             }
@@ -123,7 +124,8 @@ fn late(record: &[Entry], marker: &[Entry]) -> Vec<Entry> {
     let history = History::read(record);
     let Some((newest, _)) = history.newest_claim() else { return Vec::new() };
     let of_its_end = |entry: &&Entry| {
-        entry.epoch == newest && matches!(entry.fact, Fact::Saved(_) | Fact::Stopped { .. } | Fact::Ended(_))
+        let ends = matches!(entry.fact, Fact::Saved(_) | Fact::Stopped { .. } | Fact::Ended(_) | Fact::Job(_));
+        entry.epoch == newest && ends
     };
     let missing = |entry: &&Entry| !record.iter().any(|known| known.write_id == entry.write_id);
     marker.iter().filter(of_its_end).filter(missing).cloned().collect()

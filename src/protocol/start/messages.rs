@@ -6,11 +6,13 @@ use super::super::choose::{Candidate, Decision, Policy};
 use super::super::entry::{Directories, Entry, Fact, Holder, PodRef};
 use super::super::ha::{Leftovers, Places};
 use super::super::id::{Id, JobId};
-use super::super::point::{Found, PointRef};
+use super::super::jobs::Waiting;
+use super::super::point::{Listing, PointRef};
 use super::super::stop::Search;
 
 /// What a start is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Plan {
     /// The cluster's id.
     pub cluster: String,
@@ -34,6 +36,8 @@ pub struct Plan {
     pub running: bool,
     /// Whether a holder in an older pod is asked to stop and hand over.
     pub ask_to_hand_over: bool,
+    /// Whether a session cluster starts.
+    pub session: bool,
 }
 
 /// Whose job ids a start uses.
@@ -103,7 +107,7 @@ pub enum Event {
     /// Whether the facts were added.
     Appended(Appended),
     /// What the directories hold.
-    Listed(Result<Vec<Found>, Trouble>),
+    Listed(Result<Listing, Trouble>),
     /// What Flink's own high availability has left.
     Leftovers(Result<Leftovers, Trouble>),
     /// Whether that is durable.
@@ -199,6 +203,8 @@ pub struct Go {
     pub reason: String,
     /// What was looked at.
     pub candidates: Vec<Candidate>,
+    /// The jobs that a session cluster leaves to be submitted again.
+    pub jobs: Vec<Waiting>,
     /// Whether the same process had got this answer before.
     pub resumed: bool,
 }
@@ -207,6 +213,10 @@ impl Go {
     /// What this permits.
     #[must_use]
     pub fn decision(&self) -> Decision {
-        self.base.clone().map_or(Decision::Fresh, Decision::Restore)
+        match &self.base {
+            Some(base) => Decision::Restore(base.clone()),
+            None if self.jobs.is_empty() => Decision::Fresh,
+            None => Decision::Resubmit,
+        }
     }
 }

@@ -58,6 +58,7 @@ fn plan(who: u8) -> Plan {
         },
         now: Timestamp::UNIX_EPOCH,
         new_record_id: Id::from_bytes([0xe0 | who; 16]),
+        session: false,
         only_plan: false,
         running: false,
         ask_to_hand_over: false,
@@ -170,7 +171,7 @@ impl Process {
                     job_id.epoch_of(CLUSTER).is_some() || self.start.plan.job_ids == JobIds::Fixed(job_id)
                 };
                 let ours = |found: &&Found| *adopt || found.epoch.is_some() || found.job_id.is_some_and(known);
-                Event::Listed(Ok(world.storage.iter().filter(ours).cloned().collect()))
+                Event::Listed(Ok(Listing { found: world.storage.iter().filter(ours).cloned().collect(), unseen: None }))
             }
             Effect::LookAtLeftovers(_) => Event::Leftovers(Ok(world.leftovers.clone())),
             Effect::DeclareEnded(_, job_id) => {

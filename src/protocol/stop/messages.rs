@@ -13,6 +13,7 @@ use super::super::time::{Deadline, Moment};
 
 /// What a stop knows when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact for itself")]
 pub struct Plan {
     /// The job; none if its id is not known yet.
     pub job_id: Option<JobId>,
@@ -40,6 +41,8 @@ pub struct Plan {
     pub in_flight: Option<InFlight>,
     /// Whether Flink's own high availability has something of the job to clean up once it has ended.
     pub cleans_up: bool,
+    /// Whether other jobs are stopped beside this one: then no other is taken for it.
+    pub several: bool,
 }
 
 /// A savepoint that was asked for by us, not to stop the job.

@@ -28,6 +28,7 @@ fn seed() -> Id {
 
 fn plan() -> Plan {
     Plan {
+        several: false,
         job_id: Some(job_id()),
         target: TARGET.to_owned(),
         format: Format::Native,
@@ -51,7 +52,7 @@ fn expected(likely: u64, at_most: u64) -> Prediction {
         at_most: Duration::from_millis(at_most * 100),
     };
     let (savepoint, checkpoint) = (takes(likely, at_most), Some(takes(2, 3)));
-    Prediction { savepoint, checkpoint, bytes: 0, basis: "a test".to_owned() }
+    Prediction { savepoint, checkpoint, bytes: Some(0), basis: "a test".to_owned() }
 }
 
 /// In four seconds.

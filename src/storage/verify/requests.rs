@@ -3,6 +3,8 @@
 
 /// So many files one answer to a listing holds, at every store.
 pub(super) const PAGE: usize = 1_000;
+/// So many files are asked for at once.
+pub(super) const ASKED_AT_ONCE: usize = 64;
 /// A directory of which no more files than this are wanted is not listed: nobody knows how many others it holds.
 const FEW: usize = 3;
 
@@ -15,6 +17,16 @@ pub(super) fn lists(wanted: usize) -> bool {
 /// outstanding. It never costs more than asking for each from the beginning would have, and again as much.
 pub(super) fn goes_on(answers: usize, outstanding: usize) -> bool {
     answers < outstanding
+}
+
+/// Whether what lies above so many scattered files is listed: a few are asked for at once, and as quickly.
+pub(super) fn lists_above(wanted: usize) -> bool {
+    wanted > 2 * ASKED_AT_ONCE
+}
+
+/// The same as [`goes_on`] for what lies above: answers come one after another, while many questions are asked at once.
+pub(super) fn goes_on_above(answers: usize, outstanding: usize) -> bool {
+    answers * ASKED_AT_ONCE < outstanding
 }
 
 #[cfg(test)]
@@ -51,5 +63,14 @@ mod tests {
                 assert!(requests(wanted, there) <= 2 * wanted, "{wanted} of {there}: {}", requests(wanted, there));
             }
         }
+    }
+
+    #[test]
+    fn what_lies_above_scattered_files_is_listed_while_that_is_quicker_than_asking() {
+        assert!(!lists_above(100) && lists_above(10_000));
+        // Of 10,000 the listing may cost as long as it takes to ask for them all.
+        let answers = (1..1_000).find(|answers| !goes_on_above(*answers, 10_000)).unwrap();
+        assert_eq!(answers, 157);
+        assert!(goes_on_above(11, 10_000 - 10_000 / 2), "half of what is there is wanted");
     }
 }

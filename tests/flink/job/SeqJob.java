@@ -27,6 +27,7 @@ import org.apache.flink.configuration.Configuration;
 import org.apache.flink.runtime.state.FunctionInitializationContext;
 import org.apache.flink.runtime.state.FunctionSnapshotContext;
 import org.apache.flink.streaming.api.checkpoint.CheckpointedFunction;
+import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
@@ -61,6 +62,9 @@ import org.apache.flink.util.Collector;
  *   <li>{@code uid UID}: the uid of the counting operator (counter). With another one its state finds no operator.
  *   <li>{@code count-type long|text}: as what the counters are declared (long). As text their state can't be restored,
  *       and nothing can be counted.
+ *   <li>{@code tally UID}: count once more, in an operator of this uid before the counting one (default: there is none).
+ *       Each start of its task writes what it counted first, {@code v count}, to a file of its own in {@code <out>-tally}.
+ *   <li>{@code parallelism N}: of the counting operators (1). Each of their tasks writes a file of its own.
  * </ul>
  *
  * <p>Control files in {@code ctl}; their content is a number of milliseconds where one is needed:
@@ -85,7 +89,7 @@ public final class SeqJob {
             new TreeSet<>(
                     Arrays.asList(
                             "out", "ctl", "rate", "count", "checkpoint-interval", "retention", "state-bytes", "name", "uid",
-                            "count-type"));
+                            "count-type", "tally", "parallelism"));
 
     private SeqJob() {}
 
@@ -113,18 +117,34 @@ public final class SeqJob {
         }
         // One task of each kind and one channel between them: the order of the lines is the order of the values.
         env.setParallelism(1);
+        int parallelism = Math.toIntExact(number(given, "parallelism", 1));
 
-        env.fromSource(new NumberSequenceSource(0, count - 1), WatermarkStrategy.noWatermarks(), "sequence", Types.LONG)
-                .uid("sequence")
-                .map(new Throttle(rate))
-                .returns(Types.LONG)
-                .name("throttle")
-                .uid("throttle")
-                .keyBy(v -> v % KEYS, Types.LONG)
+        DataStream<Long> values =
+                env.fromSource(
+                                new NumberSequenceSource(0, count - 1),
+                                WatermarkStrategy.noWatermarks(),
+                                "sequence",
+                                Types.LONG)
+                        .uid("sequence")
+                        .map(new Throttle(rate))
+                        .returns(Types.LONG)
+                        .name("throttle")
+                        .uid("throttle");
+        if (given.containsKey("tally")) {
+            values =
+                    values.keyBy(v -> v % KEYS, Types.LONG)
+                            .process(new Tally(out + "-tally"))
+                            .returns(Types.LONG)
+                            .name("tally")
+                            .uid(given.get("tally"))
+                            .setParallelism(parallelism);
+        }
+        values.keyBy(v -> v % KEYS, Types.LONG)
                 .process(new Counter(out, ctl, stateBytes, given.getOrDefault("count-type", "long")))
                 .returns(Types.VOID)
                 .name("counter")
-                .uid(given.getOrDefault("uid", "counter"));
+                .uid(given.getOrDefault("uid", "counter"))
+                .setParallelism(parallelism);
 
         new Control(ctl).sleep("slowmain");
         env.execute(given.getOrDefault("name", "seqjob"));
@@ -167,6 +187,13 @@ public final class SeqJob {
             default:
                 throw new IllegalArgumentException("--retention " + word + ": must be retain, delete or none");
         }
+    }
+
+    /** A file of its own for each start of a task; in lexical order they are the starts in order. */
+    static FileOutputStream newFile(String dir) throws IOException {
+        String random = UUID.randomUUID().toString().substring(0, 8);
+        String name = String.format(Locale.ROOT, "%015d-%s.log", System.currentTimeMillis(), random);
+        return new FileOutputStream(Files.createDirectories(Paths.get(dir)).resolve(name).toFile(), true);
     }
 
     /** The control files of one directory. */
@@ -243,6 +270,42 @@ public final class SeqJob {
         }
     }
 
+    /** Counts per key, and tells where it began. */
+    static final class Tally extends KeyedProcessFunction<Long, Long, Long> implements CheckpointedFunction {
+        private static final long serialVersionUID = 1L;
+
+        private final String outDir;
+
+        private transient ValueState<Long> count;
+        private transient boolean told;
+
+        Tally(String outDir) {
+            this.outDir = outDir;
+        }
+
+        @Override
+        public void initializeState(FunctionInitializationContext context) {
+            count = context.getKeyedStateStore().getState(new ValueStateDescriptor<>("tally", Types.LONG));
+        }
+
+        @Override
+        public void processElement(Long v, Context context, Collector<Long> next) throws Exception {
+            Long before = count.value();
+            long after = before == null ? 1 : before + 1;
+            count.update(after);
+            if (!told) {
+                told = true;
+                try (FileOutputStream line = newFile(outDir)) {
+                    line.write((v + " " + after + "\n").getBytes(StandardCharsets.US_ASCII));
+                }
+            }
+            next.collect(v);
+        }
+
+        @Override
+        public void snapshotState(FunctionSnapshotContext context) {}
+    }
+
     /** Counts per key, compares with what the count must be, and writes the lines. */
     static final class Counter extends KeyedProcessFunction<Long, Long, Void> implements CheckpointedFunction {
         private static final long serialVersionUID = 1L;
@@ -307,10 +370,7 @@ public final class SeqJob {
                 growTo = control.read("grow");
             }
 
-            Path dir = Files.createDirectories(Paths.get(outDir));
-            String random = UUID.randomUUID().toString().substring(0, 8);
-            String name = String.format(Locale.ROOT, "%015d-%s.log", System.currentTimeMillis(), random);
-            lines = new FileOutputStream(dir.resolve(name).toFile(), true);
+            lines = newFile(outDir);
         }
 
         @Override

@@ -24,6 +24,10 @@ pub enum Call {
     /// What came of it.
     PollCheckpoint,
     Cancel,
+    /// A savepoint is to be deleted.
+    Dispose,
+    /// What came of it.
+    PollDisposal,
     Other,
 }
 
@@ -137,6 +141,8 @@ fn call(method: &str, path: &str) -> Call {
         ("POST", path) if path.ends_with("/checkpoints") => Call::TakeCheckpoint,
         ("GET", path) if path.contains("/checkpoints/") => Call::PollCheckpoint,
         ("PATCH", _) => Call::Cancel,
+        ("POST", "/savepoint-disposal") => Call::Dispose,
+        ("GET", path) if path.starts_with("/savepoint-disposal/") => Call::PollDisposal,
         _ => Call::Other,
     }
 }

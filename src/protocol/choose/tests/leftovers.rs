@@ -92,6 +92,15 @@ fn behind_a_final_savepoint_the_clean_up_is_finished_first() {
 }
 
 #[test]
+fn a_clean_up_by_flink_2_is_left_to_a_person() {
+    for results in [Vec::new(), vec![an_entry(Stage::Dirty)], vec![an_entry(Stage::Torn)]] {
+        let left = Leftovers { of_flink_2: true, results, ..a_job(&[21]) };
+        let choice = start_with(vec![ran(&[21]).saved(24)], left).refuses(&["while no JobManager runs"]);
+        assert!(!choice.reason.contains("ha.on_leftover"), "{}", choice.reason);
+    }
+}
+
+#[test]
 fn a_savepoint_that_was_taken_on_the_way_is_not_what_flink_recovers() {
     let case = start_with(vec![ran(&[21]).unrecorded_savepoint(22)], a_job(&[21]));
     let choice = case.restores(&path(21), &["came after it", &savepoint_path(1, 22)]);

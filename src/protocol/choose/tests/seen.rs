@@ -31,12 +31,14 @@ fn situation(base: Option<&PointRef>, seen: &[String], found: Vec<Found>) -> Sit
             pod: None,
         },
         directories: Directories::default(),
+        session: false,
     };
     let facts = std::iter::once(Fact::Claimed(claim)).chain(past.facts);
     let entries: Vec<Entry> = facts
         .map(|fact| Entry { version: VERSION, write_id: Id::from_bytes([2; 16]), at: at(1), epoch: 1, fact })
         .collect();
     Situation {
+        unseen: None,
         cluster: CLUSTER.to_owned(),
         epoch: 2,
         history: History::read(&entries),
@@ -55,6 +57,7 @@ fn situation(base: Option<&PointRef>, seen: &[String], found: Vec<Found>) -> Sit
         doubted: BTreeMap::new(),
         leftovers: None,
         now: at(2),
+        session: false,
     }
 }
 

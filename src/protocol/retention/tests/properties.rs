@@ -21,6 +21,7 @@ fn case() -> impl Strategy<Value = Case> {
         max_age: aged.then(|| SignedDuration::from_hours(10)),
         min_age: SignedDuration::from_hours(24),
         checkpoints,
+        by_flink: false,
     });
     let needs = prop::collection::vec((any::<Index>(), prop::option::weighted(0.9, any::<Index>())), 0..6);
     let broken = prop::collection::vec(any::<Index>(), 0..2);
@@ -137,7 +138,7 @@ fn asked(situation: &Situation) -> Vec<Situation> {
 fn restored(choice: &Choice) -> Option<&str> {
     match &choice.decision {
         Decision::Restore(point) => Some(&point.path),
-        Decision::Fresh | Decision::Hold | Decision::Refuse => None,
+        Decision::Fresh | Decision::Resubmit | Decision::Hold | Decision::Refuse => None,
     }
 }
 
@@ -217,6 +218,18 @@ proptest! {
             let line: Vec<_> = standing.iter().filter(|one| one.in_line && !one.checkpoint).collect();
             let left = line.iter().filter(|one| !is_in(&one.point.path, &deleted)).count();
             prop_assert!(left >= line.len().min(case.terms.keep.max(1)), "{left} are left of {}", line.len());
+        }
+    }
+
+    #[test]
+    fn flink_is_given_what_the_store_would_delete_and_only_what_it_deletes_alone(case in case()) {
+        let by_store = case.deleted();
+        let by_flink = Case { terms: Terms { by_flink: true, ..case.terms }, ..case };
+        for path in by_flink.deleted() {
+            prop_assert!(by_store.contains(&path), "{path}");
+            let found = by_flink.inventory.situation.found.iter().find(|found| found.path == path);
+            prop_assert!(found.is_some_and(|found| !found.checkpoint && found.metadata != Metadata::Missing), "{path}");
+            prop_assert_eq!(by_flink.reading(&path), Reading::Needs(BTreeSet::new()), "{}", path);
         }
     }
 

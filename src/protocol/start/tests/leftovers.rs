@@ -13,7 +13,6 @@ fn under_high_availability(who: u8) -> Plan {
     let places = Places {
         folder: "s3://flink/ha/orders".into(),
         results: "s3://flink/ha/job-result-store/orders".into(),
-        application: job(),
         pointers: "ZooKeeper: /flink/orders".into(),
     };
     let plan = plan(who);

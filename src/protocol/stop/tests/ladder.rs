@@ -171,7 +171,7 @@ fn predictions() -> impl Strategy<Value = Prediction> {
     (takes(), proptest::option::of(takes())).prop_map(|(savepoint, checkpoint)| Prediction {
         savepoint,
         checkpoint,
-        bytes: 0,
+        bytes: Some(0),
         basis: String::new(),
     })
 }

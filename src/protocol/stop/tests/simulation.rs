@@ -329,7 +329,7 @@ fn plan_in(weather: &Weather) -> Plan {
     let prediction = weather.prediction.map(|(likely, more, checkpoint)| Prediction {
         savepoint: Expected { likely: millis(likely), at_most: millis(likely + more) },
         checkpoint: checkpoint.map(|takes| Expected { likely: millis(takes), at_most: millis(takes * 2) }),
-        bytes: 0,
+        bytes: Some(0),
         basis: String::new(),
     });
     let ours = weather.in_flight.is_some_and(|(which, ..)| which == 0);
