@@ -120,8 +120,8 @@ pub struct Stop {
     insurance: Insurance,
     /// What was in flight when the stop began, and became complete.
     joined: Option<(Secured, InFlight)>,
-    /// A request of ours whose answer nobody waited for.
-    unread: Option<Attempt>,
+    /// A savepoint of ours that was in flight, and was given up for the final one.
+    unread: Option<InFlight>,
     /// By what the rung was chosen, in words.
     why: Option<String>,
     ran: bool,
@@ -325,17 +325,9 @@ impl Stop {
             (State::Note(attempt), Event::Noted) => self.go(now, State::Post(attempt)),
             (State::Post(attempt), Event::Posted(reply)) => self.was_posted(attempt, reply, now),
             (State::Poll(attempt), Event::Polled(reply)) => self.polled(attempt, reply, now),
-            (State::Search { attempt, reason, transient }, Event::Searched(search)) => match search {
-                Search::Found(secured) => {
-                    self.save(now, secured, Some(attempt), "found complete in the target directory");
-                }
-                Search::Nothing if transient && self.attempts < ATTEMPTS => {
-                    self.look_until = patience(now, self.plan.deadline.cutoff());
-                    self.pause(now, LOOK_AGAIN, State::Look);
-                }
-                Search::Nothing => self.find_checkpoint(now, &reason),
-                Search::Broken(why) | Search::Unreadable(why) => self.find_checkpoint(now, &format!("{reason}; {why}")),
-            },
+            (State::Search { attempt, reason, transient }, Event::Searched(search)) => {
+                self.searched(attempt, &reason, transient, search, now);
+            }
             (State::Verify { attempt, location }, Event::Searched(search)) => match search {
                 // Doubtful or not: it is the best there is, and its doubt is recorded with it.
                 Search::Found(secured) => self.save(now, secured, Some(attempt), "taken by Flink"),

@@ -3,7 +3,7 @@
 use super::super::entry::{End, EndKind};
 use super::super::id::JobId;
 use super::super::outcome::StopOutcome;
-use super::super::point::normalize;
+use super::super::point::{normalize, same};
 use super::super::time::Moment;
 use super::{Attempt, Ending, JobState, Search, Secured, State, Stop};
 
@@ -90,6 +90,37 @@ impl Stop {
 
     pub(super) fn search(&mut self, now: Moment, attempt: Attempt, reason: String, transient: bool) {
         self.go(now, State::Search { attempt, reason, transient });
+    }
+
+    /// Storage was looked at, as Flink did not say that the savepoint is complete.
+    pub(super) fn searched(&mut self, attempt: Attempt, reason: &str, transient: bool, search: Search, now: Moment) {
+        let known = self.joined.as_ref().map(|(joined, _)| joined.point.path.as_str());
+        let reason = match search {
+            Search::Found(secured) if known.is_some_and(|known| same(known, &secured.point.path)) => {
+                // It could not be looked at before, so its number was not known.
+                self.joined = self.joined.take().map(|(_, in_flight)| (secured, in_flight));
+                reason.to_owned()
+            }
+            Search::Found(secured) if self.unread.is_some() && self.joined.is_none() => {
+                // It may be the one that was given up for this one, complete just before. The job may still run then, so it does not
+                // count as the final one.
+                self.joined = self.unread.clone().map(|given_up| (secured, given_up));
+                reason.to_owned()
+            }
+            Search::Found(secured) => {
+                return self.save(now, secured, Some(attempt), "found complete in the target directory");
+            }
+            Search::Nothing => reason.to_owned(),
+            Search::Broken(why) | Search::Unreadable(why) => {
+                return self.find_checkpoint(now, &format!("{reason}; {why}"));
+            }
+        };
+        if transient && self.attempts < super::ATTEMPTS {
+            self.look_until = super::patience(now, self.plan.deadline.cutoff());
+            self.pause(now, super::LOOK_AGAIN, State::Look);
+        } else {
+            self.find_checkpoint(now, &reason);
+        }
     }
 
     /// The newest checkpoint is what is left, for this reason.

@@ -108,7 +108,7 @@ impl Stop {
         {
             let Joining { in_flight, job_id, .. } = joining.clone();
             // The final one aborts it; an answer that nobody reads keeps the JobManager from ending for 5 s.
-            self.unread = Some(in_flight.attempt);
+            self.unread = Some(in_flight);
             self.decide(job_id, now);
         }
     }
@@ -159,6 +159,6 @@ impl Stop {
 
     /// Reads what the final savepoint has aborted, before the JobManager is ended.
     pub(super) fn take_unread(&mut self) -> Option<Attempt> {
-        self.unread.take()
+        self.unread.take().map(|in_flight| in_flight.attempt)
     }
 }

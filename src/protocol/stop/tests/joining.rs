@@ -98,6 +98,29 @@ fn a_savepoint_of_ours_that_would_take_the_final_ones_time_gives_way_and_its_ans
 }
 
 #[test]
+fn a_savepoint_that_may_be_the_one_that_was_given_up_is_not_taken_for_the_final_one() {
+    let mut play = joining(Some(seconds(20, 25)));
+    play.surveyed(Survey { savepoint: Some(S(1)), ..Survey::default() });
+    play.sees(&Effect::Note(attempt(id(1))), Event::Noted).posts(id(1), PostReply::Accepted);
+    play.now = plan().deadline.cutoff();
+    play.sees(&Effect::Search(None), numbered(&periodic(), 6)).sees(&Effect::FindCheckpoint, nothing());
+    play.records(StopOutcome::Checkpoint, &["the savepoint that was in flight is kept"]);
+    assert_eq!(play.ends().point.map(|point| point.path), Some(periodic()));
+}
+
+#[test]
+fn a_savepoint_of_ours_that_could_not_be_looked_at_is_not_found_again_as_the_final_one() {
+    let mut play = joining(None);
+    play.surveyed(Survey::default()).polls(ours(), Event::Polled(PollReply::Completed(periodic())));
+    play.sees(&Effect::Verify(periodic()), Event::Searched(Search::Unreadable("late".into())));
+    play.sees(&Effect::Note(attempt(id(1))), Event::Noted).posts(id(1), PostReply::Accepted);
+    play.now = plan().deadline.cutoff();
+    play.sees(&Effect::Search(None), numbered(&periodic(), 6)).sees(&Effect::FindCheckpoint, nothing());
+    assert_eq!(play.ending().joined.map(|(secured, _)| secured.point.checkpoint_id), Some(Some(6)));
+    play.records(StopOutcome::Checkpoint, &["the savepoint that was in flight is kept"]);
+}
+
+#[test]
 fn one_that_is_nearly_done_is_waited_for_but_not_beyond_the_time_of_the_final_one() {
     let mut play = joining(Some(seconds(20, 22)));
     play.surveyed(Survey { savepoint: Some(S(18)), ..Survey::default() });

@@ -390,7 +390,7 @@ fn play(weather: &Weather) -> (World, Release, bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_stop_leaves_an_older_state_than_there_was_when_it_began(weather in weather()) {
