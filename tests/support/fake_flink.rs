@@ -417,7 +417,9 @@ impl Shared {
             (Call::PollCheckpoint, [.., id]) => (200, job.operations.get(*id).cloned().unwrap_or_default()),
             (Call::Checkpoints, _) => {
                 let mut statistics = job.statistics();
-                statistics["history"] = measured.into();
+                if !measured.is_empty() {
+                    statistics["history"] = measured.into();
+                }
                 (200, statistics)
             }
             (_, ["", "overview"]) => (200, json!({ "taskmanagers": task_managers })),

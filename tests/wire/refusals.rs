@@ -187,7 +187,7 @@ fn a_stale_restore_path_does_not_win_over_own_points_when_record_and_marker_are_
 fn what_this_build_cant_protect() {
     let world = World::new();
     world.configure(&["high-availability.type: zookeeper"]);
-    refused(&world, &["high availability", "high-availability.type"]);
+    refused(&world, &["high availability", "high-availability.storageDir"]);
     world.configure(&["security.ssl.rest.enabled: true"]);
     refused(&world, &["TLS", "security.ssl.rest.enabled"]);
     world.configure(&[]);
