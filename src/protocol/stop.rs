@@ -1,9 +1,9 @@
 //! The stop as a state machine: signal → deadline → rung → savepoint → verify → record → release.
 //!
 //! One thing is under way at any time. [`Stop::next`] says what; whoever drives it does that, no longer than it says,
-//! and reports with [`Stop::on`]. The rungs, decided before anything is asked of Flink (see [`rung`]): stop-with-savepoint; before
+//! and reports with [`Stop::on`]. The rungs, decided before anything is asked of Flink (see `rung`): stop-with-savepoint; before
 //! it a checkpoint on demand, where its fit is doubtful; where Flink or the deadline allows no savepoint, the newest completed
-//! checkpoint. What is in flight already is joined (see [`joining`]). After a request for a savepoint there is no other
+//! checkpoint. What is in flight already is joined (see `joining`). After a request for a savepoint there is no other
 //! request before the answer to the first was read: a second stop destroys the first (measured on Flink 1.20.5).
 
 mod clearing;

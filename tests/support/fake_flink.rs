@@ -417,7 +417,7 @@ impl Shared {
             (Call::PollCheckpoint, [.., id]) => (200, job.operations.get(*id).cloned().unwrap_or_default()),
             (Call::Checkpoints, _) => {
                 let mut statistics = job.statistics();
-                statistics["history"] = measured.into();
+                statistics["history"].as_array_mut().unwrap().extend(measured);
                 (200, statistics)
             }
             (_, ["", "overview"]) => (200, json!({ "taskmanagers": task_managers })),
