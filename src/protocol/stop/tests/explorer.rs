@@ -119,6 +119,10 @@ fn saves(ending: &Ending) -> bool {
     ending.saved.is_some() || (ending.joined.is_some() && ending.outcome == StopOutcome::Checkpoint)
 }
 
+fn periodic() -> String {
+    format!("{TARGET}/savepoint-0")
+}
+
 /// What Flink's statistics may show.
 fn surveys() -> Vec<Survey> {
     let newest = |age| Newest { id: 5, age, took: Duration::from_millis(300) };
@@ -133,7 +137,7 @@ fn surveys() -> Vec<Survey> {
 }
 
 /// Each reply that it can have.
-fn replies(effect: &Effect, ladder: bool) -> Vec<Event> {
+fn replies(effect: &Effect, ladder: bool, noted: bool) -> Vec<Event> {
     let stranger = |n| Job {
         id: JobId::from_bytes([n; 16]),
         name: n.to_string(),
@@ -183,15 +187,17 @@ fn replies(effect: &Effect, ladder: bool) -> Vec<Event> {
             Event::Posted(PostReply::Lost(String::new())),
             Event::Posted(PostReply::Refused(String::new())),
         ],
-        Effect::Poll(_) => vec![
+        Effect::Poll(asked) => vec![
             Event::Polled(PollReply::InProgress),
             Event::Polled(PollReply::Lost(String::new())),
-            Event::Polled(PollReply::Completed(savepoint())),
+            Event::Polled(PollReply::Completed(if asked.trigger_id == IN_FLIGHT { periodic() } else { savepoint() })),
             Event::Polled(PollReply::Unknown),
             failed(true),
             failed(false),
         ],
-        Effect::Search(_) | Effect::Verify(_) => searches(&savepoint()),
+        Effect::Search(_) if !noted => searches(&periodic()),
+        Effect::Search(_) => searches(&savepoint()),
+        Effect::Verify(location) => searches(location),
         Effect::FindCheckpoint => searches("file:///checkpoints/chk-7"),
         Effect::ReadEnd(_) => vec![
             Event::End(None),
@@ -239,7 +245,9 @@ fn check_effect(seen: &mut Seen, stop: &Stop, effect: &Effect, now: Moment) {
         Effect::Poll(attempt) => {
             assert!(seen.outstanding == Some(attempt.trigger_id) && seen.accepted, "polls what was not accepted");
         }
-        Effect::Verify(location) => assert_eq!(location, &savepoint()),
+        Effect::Verify(location) => {
+            assert_eq!(location, &if seen.noted.is_some() { savepoint() } else { periodic() });
+        }
         Effect::FindCheckpoint => assert!(seen.searched, "a failure was believed without a look at storage"),
         Effect::Record(ending) => {
             assert_eq!(ending.outcome == StopOutcome::Savepoint, seen.evidence, "{ending:?}");
@@ -387,7 +395,7 @@ fn explore(plan: Plan, shorten: Option<Deadline>, detours: u8) -> Explored {
             // In place of an answer. What storage and record have been asked is awaited all the same.
             todo.extend([node.now, times[2]].map(|now| gone(&node, now)));
         }
-        for event in replies(&effect, ladder) {
+        for event in replies(&effect, ladder, node.seen.noted.is_some()) {
             // That time passes with the statistics is a matter of the ladder.
             let moments = if matches!(effect, Effect::Survey(_)) && !ladder { 1 } else { times.len() };
             for now in times.into_iter().take(moments) {
