@@ -75,7 +75,9 @@ fn each_job_is_saved_as_far_as_it_can_be_and_the_next_start_says_from_where_each
     submit(&world, &flink, submitted("orders"));
     let done = submit(&world, &flink, submitted("done"));
     flink.submit(Submitted { batch: true, ..submitted("batch") });
-    flink.submit(Submitted { checkpoint: None, ..submitted("young") });
+    // Long enough to be under way beside the slow one, whichever is asked for first.
+    let for_a_while = Stops::After(Duration::from_secs(1));
+    flink.submit(Submitted { stops: for_a_while, checkpoint: None, ..submitted("young") });
     flink.end(&done, "FINISHED");
     eventually("its end's entry", LONG, || {
         world.entries().into_iter().find(|entry| entry["fact"]["event"]["was"] == "ended")
