@@ -215,12 +215,13 @@ fn tell(story: &Story) -> Truth {
                     past = past.failed();
                 }
                 Begin::Pin(_) => *count = 0,
-                Begin::GoOn { .. } if life.confirmed => *count = 0,
                 _ => {}
             }
         }
         if life.confirmed && !void && !matches!(life.begin, Begin::Failed) {
             past = past.confirmed();
+            // Whatever Flink restored: that it can is shown.
+            failures.clear();
         }
         let past = if void { past.void() } else { past };
         let line = if void { Vec::new() } else { line };
