@@ -276,8 +276,19 @@ impl Cluster {
 
     /// Waits until Flink has confirmed the restore; gives what was restored.
     pub fn confirmed(&self, process: &Process) -> Option<String> {
-        let line = process.logged("the restore is confirmed", START);
+        let line = process.logged_within("the restore is confirmed", START);
+        let line = line.unwrap_or_else(|| panic!("not confirmed:\n{}\n{}", process.text(), self.last_words()));
         line["restored"].as_str().map(str::to_owned)
+    }
+
+    /// What JobManager and TaskManager said last.
+    fn last_words(&self) -> String {
+        let of = |name: &str| {
+            let text = std::fs::read_to_string(self.dir.path().join("log").join(name)).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            format!("{name}:\n{}\n", lines[lines.len().saturating_sub(60)..].join("\n"))
+        };
+        of("jobmanager.out") + &of("taskmanager.out")
     }
 
     /// SIGTERM, and the outcome of the stop that it causes.
