@@ -146,15 +146,6 @@ impl Flink {
         Ok(self.checkpoints(job_id).await?.latest.restored.map(Restored::from))
     }
 
-    /// Whether a cancelled or suspended job's checkpoints are kept; none if checkpointing is off.
-    ///
-    /// # Errors
-    /// If Flink does not answer, or with something else.
-    pub async fn retains_checkpoints(&self, job_id: JobId) -> Result<Option<bool>, Error> {
-        let config: wire::CheckpointConfig = self.get(&format!("/jobs/{job_id}/checkpoints/config")).await?;
-        Ok(config.retains())
-    }
-
     /// The root cause of the job's newest failure.
     ///
     /// # Errors

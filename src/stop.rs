@@ -2,6 +2,7 @@
 //!
 //! The agent drives it with the record; `run`, when its agent died, without.
 
+mod end;
 mod several;
 
 use std::cell::Cell;
@@ -14,20 +15,21 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::flink::Flink;
 use crate::protocol::Step;
-use crate::protocol::entry::{Attempt, End, EndKind, Entry, Fact, JobEvent, OfJob, Saved};
+use crate::protocol::entry::{Attempt, Entry, Fact, JobEvent, Saved};
 use crate::protocol::ha::Places;
 use crate::protocol::id::JobId;
 use crate::protocol::outcome::StopOutcome;
-use crate::protocol::point::{Kind, PointRef, normalize};
+use crate::protocol::point::{Kind, PointRef};
 use crate::protocol::stop::{
-    CheckpointReply, Effect, Ending, Event, InFlight, JobState, JobsReply, PollReply, PostReply, RecordReply, Release,
-    Search, Secured, Stop,
+    CheckpointReply, Effect, Ending, Event, InFlight, JobsReply, PollReply, PostReply, RecordReply, Release, Search,
+    Secured, Stop,
 };
 use crate::protocol::time::Deadline;
 use crate::record::marker::Marker;
 use crate::record::{self, Record};
 use crate::report;
 use crate::storage::{self, Storage};
+pub use end::read_end;
 pub use several::{Several, drive_all};
 
 /// What a stop works with.
@@ -252,11 +254,11 @@ impl Hands {
             facts.extend(self.saved(secured, attempt.as_ref(), kind, ending.took).map(Fact::Saved));
         }
         if let Some(end) = &ending.end {
-            facts.extend(end_facts(end, self.epoch, self.job_name.as_deref()));
+            facts.extend(end.facts(self.epoch, self.job_name.as_deref(), Timestamp::now()));
         }
         let (outcome, reason) = (ending.outcome, ending.reason.clone());
         facts.push(match (&self.job_name, self.job_id.get()) {
-            (Some(name), Some(job_id)) => of_job(job_id, name, JobEvent::Stopped { outcome, reason }),
+            (Some(name), Some(job_id)) => Fact::of_job(job_id, name, JobEvent::Stopped { outcome, reason }),
             _ => Fact::Stopped { outcome, reason },
         });
         facts
@@ -301,71 +303,6 @@ impl Hands {
 
 fn millis(duration: Duration) -> Option<u64> {
     u64::try_from(duration.as_millis()).ok()
-}
-
-/// What the record says of one job among several.
-#[must_use]
-pub fn of_job(job_id: JobId, name: &str, event: JobEvent) -> Fact {
-    Fact::Job(OfJob { job_id, job_name: name.to_owned(), event })
-}
-
-/// The facts of a job's own end: the end itself, and the savepoint with which a person stopped it. `name` is that of one job among
-/// several.
-#[must_use]
-pub fn end_facts(end: &End, epoch: u64, name: Option<&str>) -> Vec<Fact> {
-    let saved = end.savepoint.as_ref().map(|point| {
-        Fact::Saved(Saved {
-            job_id: end.job_id,
-            job_name: name.map(str::to_owned),
-            point: PointRef { epoch: Some(epoch), ..point.clone() },
-            kind: Kind::Manual,
-            format: None,
-            completed_at: Timestamp::now(),
-            bytes: None,
-            duration_ms: None,
-            predicted_ms: None,
-            doubt: Some("not looked at".to_owned()),
-            salvaged: false,
-            drained: false,
-        })
-    });
-    let ended = match name {
-        Some(name) => of_job(end.job_id, name, JobEvent::Ended(end.clone())),
-        None => Fact::Ended(end.clone()),
-    };
-    saved.into_iter().chain([ended]).collect()
-}
-
-/// How a job came to its end, as Flink tells it; none if it has not, or Flink does not answer.
-pub async fn read_end(flink: &Flink, job_id: JobId) -> Option<End> {
-    /// Flink's checkpoint statistics are cached for up to 3 s, and may not show the last savepoint yet.
-    const CACHE: Duration = Duration::from_millis(3_200);
-    let JobsReply::Listed(jobs) = flink.jobs().await else { return None };
-    let state = jobs.iter().find(|job| job.id == job_id)?.state;
-    let end = |how, savepoint, reason| Some(End { job_id, how, savepoint, reason });
-    match state {
-        JobState::Initializing | JobState::Active => None,
-        JobState::Cancelled => end(EndKind::Cancelled, None, String::new()),
-        JobState::Failed => {
-            let reason = flink.failure(job_id).await.ok().flatten().unwrap_or_default();
-            end(EndKind::Failed, None, reason)
-        }
-        JobState::Finished => {
-            let stopped = async || {
-                let savepoint = flink.checkpoints(job_id).await.ok()?.latest.savepoint?;
-                let path = normalize(&savepoint.external_path);
-                let point = PointRef { path, checkpoint_id: Some(savepoint.id), epoch: None };
-                (savepoint.checkpoint_type == "SYNC_SAVEPOINT").then_some(point)
-            };
-            let mut savepoint = stopped().await;
-            if savepoint.is_none() {
-                tokio::time::sleep(CACHE).await;
-                savepoint = stopped().await;
-            }
-            let how = if savepoint.is_some() { EndKind::Stopped } else { EndKind::Finished };
-            end(how, savepoint, String::new())
-        }
-    }
 }
 
 /// Writes the end of a stop to the log: one line that says everything.

@@ -7,12 +7,14 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Agent;
 use super::session::Session;
 use crate::exit::Exit;
 use crate::flink::setup::Mode;
 use crate::kubernetes::Severity;
-use crate::protocol::entry::JobEvent;
+use crate::protocol::entry::{Fact, JobEvent};
 use crate::protocol::id::JobId;
 use crate::protocol::jobs::{Submission, Version, Waiting, called};
 use crate::protocol::point::{PointRef, normalize, same};
@@ -85,7 +87,7 @@ impl Agent {
             epoch: None,
         });
         let event = JobEvent::Running { restored: restored.clone() };
-        let entry = record::entry(session.epoch(), stop::of_job(job.id, &job.name, event));
+        let entry = record::entry(session.epoch(), Fact::of_job(job.id, &job.name, event));
         match self.record.add_and_keep(&session.marker, &[entry]).await {
             RecordReply::Done => {
                 session.jobs.borrow_mut().insert(job.id, job.name.clone());
@@ -125,7 +127,7 @@ impl Agent {
     async fn one_ended(&self, session: &Session, job: &Job) {
         let Some(end) = stop::read_end(&session.flink, job.id).await else { return };
         let path = end.savepoint.as_ref().map(|point| point.path.as_str());
-        let facts = stop::end_facts(&end, session.epoch(), Some(&job.name));
+        let facts = end.facts(session.epoch(), Some(&job.name), Timestamp::now());
         let entries: Vec<_> = facts.into_iter().map(|fact| record::entry(session.epoch(), fact)).collect();
         if self.record.add_and_keep(&session.marker, &entries).await == RecordReply::Done {
             let (how, reason) = (end.how.as_str(), end.reason.as_str());

@@ -3,6 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Agent;
 use super::cleaning::Cleaning;
 use super::guards::Turn;
@@ -182,7 +184,7 @@ impl Agent {
         let End { how, savepoint, reason, .. } = &end;
         let path = savepoint.as_ref().map(|point| point.path.as_str());
         tracing::info!(how = how.as_str(), savepoint = path, reason, "the job came to its own end");
-        self.keep(session, stop::end_facts(&end, session.epoch(), None)).await;
+        self.keep(session, end.facts(session.epoch(), None, Timestamp::now())).await;
         let exit = if end.how == EndKind::Failed { Exit::Failed } else { Exit::Done };
         self.release(session, &format!("the job {}", how.as_str()), exit, false);
     }

@@ -1,39 +1,19 @@
-//! What a stop of several jobs asks of each, and what a session cluster's agent asks of the cluster.
-
-use std::time::Duration;
+//! What a job's checkpoints are worth to its stop and to its next start, and how many TaskManagers there are.
 
 use reqwest::StatusCode;
-use serde::Deserialize;
 
 use super::{Checkpoints, Error, Flink, wire};
 use crate::protocol::confirm::Restored;
 use crate::protocol::id::JobId;
 
-/// `GET /jobs/:id/checkpoints`, as far as it tells how long the last one took.
-#[derive(Debug, Deserialize)]
-struct Durations {
-    latest: LatestDuration,
-}
-
-#[derive(Debug, Deserialize)]
-struct LatestDuration {
-    completed: Option<CompletedDuration>,
-}
-
-#[derive(Debug, Deserialize)]
-struct CompletedDuration {
-    #[serde(default)]
-    end_to_end_duration: Option<u64>,
-}
-
 impl Flink {
-    /// How long the job's last checkpoint took; none if it has completed none.
+    /// Whether a cancelled or suspended job's checkpoints are kept; none if checkpointing is off.
     ///
     /// # Errors
-    /// If Flink does not answer, or with something else.
-    pub async fn last_checkpoint_took(&self, job_id: JobId) -> Result<Option<Duration>, Error> {
-        let durations: Durations = self.get(&format!("/jobs/{job_id}/checkpoints")).await?;
-        Ok(durations.latest.completed.and_then(|one| one.end_to_end_duration).map(Duration::from_millis))
+    /// If Flink does not answer, or with something else; for a job that knows no checkpoints, such as a batch job, with 404.
+    pub async fn retains_checkpoints(&self, job_id: JobId) -> Result<Option<bool>, Error> {
+        let config: wire::CheckpointConfig = self.get(&format!("/jobs/{job_id}/checkpoints/config")).await?;
+        Ok(config.retains())
     }
 
     /// Whether the job's checkpoints survive an ordinary end of the JobManager; none for a job that knows no checkpoints, such as a
@@ -42,11 +22,19 @@ impl Flink {
     /// # Errors
     /// If Flink does not answer, or with something else.
     pub async fn retention(&self, job_id: JobId) -> Result<Option<bool>, Error> {
-        match self.get::<wire::CheckpointConfig>(&format!("/jobs/{job_id}/checkpoints/config")).await {
-            Ok(config) => Ok(Some(config.retains().unwrap_or(true))),
+        match self.retains_checkpoints(job_id).await {
+            Ok(retains) => Ok(Some(retains.unwrap_or(true))),
             Err(Error::Status { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// How many TaskManagers have registered.
+    ///
+    /// # Errors
+    /// If Flink does not answer, or with something else.
+    pub async fn task_managers(&self) -> Result<usize, Error> {
+        Ok(self.get::<wire::TaskManagers>("/overview").await?.number)
     }
 
     /// What a running job's state rests on: what it was restored from, and whether it has completed a checkpoint since. None for a job

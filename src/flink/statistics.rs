@@ -26,13 +26,6 @@ struct Answer {
     history: Vec<Taken>,
 }
 
-/// `GET /overview`
-#[derive(Debug, Deserialize)]
-struct Overview {
-    #[serde(rename = "taskmanagers")]
-    task_managers: usize,
-}
-
 /// One entry of the history; what is not there yet, or not in this version, is null or missing.
 #[derive(Debug, Deserialize)]
 struct Taken {
@@ -76,15 +69,6 @@ impl Taken {
 }
 
 impl Flink {
-    /// How many TaskManagers have registered.
-    ///
-    /// # Errors
-    /// If Flink does not answer, or with something else.
-    pub async fn task_managers(&self) -> Result<usize, Error> {
-        let overview: Overview = self.get("/overview").await?;
-        Ok(overview.task_managers)
-    }
-
     /// Durations and sizes of the newest checkpoints and savepoints.
     ///
     /// # Errors

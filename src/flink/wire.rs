@@ -235,6 +235,13 @@ impl CheckpointConfig {
     }
 }
 
+/// `GET /overview`
+#[derive(Debug, Deserialize)]
+pub(super) struct TaskManagers {
+    #[serde(rename = "taskmanagers")]
+    pub(super) number: usize,
+}
+
 /// `GET /jobs/:id/exceptions`
 #[derive(Debug, Deserialize)]
 pub(super) struct Exceptions {

@@ -3,6 +3,7 @@
 //! An entry is never changed. What a reader does not understand (a newer savepointd wrote it) it leaves alone: entries
 //! are separate objects, and [`Fact::Unknown`] carries on.
 
+mod end;
 mod job;
 
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use super::ha::Places;
 use super::id::{Id, JobId, TriggerId};
 use super::outcome::StopOutcome;
 use super::point::{Format, Kind, PointRef};
+pub use end::{End, EndKind};
 pub use job::{JobEvent, OfJob};
 
 /// The version of the entry format that this build writes.
@@ -280,48 +282,6 @@ pub struct Saved {
     /// Whether the job was told before that its input had ended: its windows have fired, and it is not gone on with by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drained: bool,
-}
-
-/// The job's own end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct End {
-    /// The job that ended.
-    pub job_id: JobId,
-    /// How it ended.
-    pub how: EndKind,
-    /// The savepoint with which a person stopped it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub savepoint: Option<PointRef>,
-    /// Flink's words, where there are any.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
-}
-
-/// How a job ended without us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndKind {
-    /// It reached the end of its input.
-    Finished,
-    /// Somebody cancelled it.
-    Cancelled,
-    /// Somebody stopped it with a savepoint.
-    Stopped,
-    /// It failed and its restart strategy gave up.
-    Failed,
-}
-
-impl EndKind {
-    /// The word used in messages.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Finished => "finished",
-            Self::Cancelled => "cancelled",
-            Self::Stopped => "stopped",
-            Self::Failed => "failed",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::entry::{Attempt, Based, Claim, Directories, End, Entry, Fact, PodRef,
 use super::id::{Id, JobId};
 use super::jobs;
 use super::outcome::StopOutcome;
-use super::point::{Kind, PointRef, same};
+use super::point::{PointRef, same};
 
 /// The cluster's past, as far as record and markers know it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -188,21 +188,8 @@ impl History {
                 epoch.ended = Some(end.clone());
                 // The marker keeps ends and no points: the savepoint of a stop elsewhere must not be lost with the record.
                 let known = |point: &PointRef| epoch.saved.iter().any(|saved| same(&saved.point.path, &point.path));
-                if let Some(point) = end.savepoint.clone().filter(|point| !known(point)) {
-                    epoch.save(Saved {
-                        job_id: end.job_id,
-                        job_name: None,
-                        point: PointRef { epoch: Some(entry.epoch), ..point },
-                        kind: Kind::Manual,
-                        format: None,
-                        completed_at: entry.at,
-                        bytes: None,
-                        duration_ms: None,
-                        predicted_ms: None,
-                        doubt: Some("not looked at".to_owned()),
-                        salvaged: false,
-                        drained: false,
-                    });
+                if let Some(saved) = end.saved(entry.epoch, None, entry.at).filter(|saved| !known(&saved.point)) {
+                    epoch.save(saved);
                 }
             }
             Fact::Created { .. }
@@ -330,6 +317,7 @@ fn is_below_any(directories: &BTreeSet<String>, path: &str) -> bool {
 mod tests {
     use super::*;
     use crate::protocol::entry::{EndKind, VERSION};
+    use crate::protocol::point::Kind;
 
     fn entry(n: u8, epoch: u64, fact: Fact) -> Entry {
         Entry { version: VERSION, write_id: Id::from_bytes([n; 16]), at: Timestamp::UNIX_EPOCH, epoch, fact }

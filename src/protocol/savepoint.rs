@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use super::entry::Attempt;
-use super::point::{PointRef, normalize};
 use super::stop::{JobState, JobsReply, PollReply, PostReply, RecordReply, Search, Secured};
 use super::time::Moment;
 
@@ -214,11 +213,7 @@ impl Taking {
                     self.pause(now, RETRY_STORE, State::Verify { location });
                 }
                 // Flink wrote it and says so; that our own look failed makes it no worse. A start looks again.
-                Search::Unreadable(why) => {
-                    let point = PointRef { path: normalize(&location), checkpoint_id: None, epoch: None };
-                    let doubt = Some(format!("not looked at: {why}"));
-                    self.record(now, Secured { point, job_id: None, bytes: None, completed_at: None, doubt });
-                }
+                Search::Unreadable(why) => self.record(now, Secured::unread(&location, None, &why)),
             },
             (State::Record(taken), Event::Recorded(reply)) => match reply {
                 RecordReply::Done => self.state = State::Done(Verdict::Saved(taken)),

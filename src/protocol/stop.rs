@@ -23,7 +23,6 @@ pub use messages::{
 
 use super::entry::Attempt;
 use super::id::JobId;
-use super::point::{PointRef, normalize};
 use super::time::{Deadline, Moment};
 use insurance::OnDemand;
 use joining::Joining;
@@ -337,9 +336,7 @@ impl Stop {
                 }
                 // Flink wrote it and says so; that our own look failed makes it no worse. The next start looks again.
                 Search::Unreadable(why) => {
-                    let point = PointRef { path: normalize(&location), checkpoint_id: None, epoch: None };
-                    let (job_id, doubt) = (Some(attempt.job_id), Some(format!("not looked at: {why}")));
-                    let secured = Secured { point, job_id, bytes: None, completed_at: None, doubt };
+                    let secured = Secured::unread(&location, Some(attempt.job_id), &why);
                     self.save(now, secured, Some(attempt), "taken by Flink");
                 }
             },

@@ -122,7 +122,8 @@ impl Several {
         };
         let new: Vec<_> = jobs.into_iter().filter(|(id, (_, job))| worth(id, job.as_ref())).collect();
         let asked = stream::iter(new).map(|(job_id, (name, job))| async move {
-            let expected = self.ask(self.hands.flink.last_checkpoint_took(job_id)).await.flatten();
+            let survey = self.ask(self.hands.flink.survey(job_id)).await;
+            let expected = survey.and_then(|survey| survey.newest).map(|newest| newest.took);
             let retains = self.ask(self.hands.flink.retention(job_id)).await;
             (job_id, Target { job, name, survive: retains.flatten() }, expected, retains)
         });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::super::id::JobId;
 use super::super::outcome::StopOutcome;
 use super::super::point::PointRef;
-use super::End;
+use super::{End, Fact};
 
 /// Something of one job among several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,4 +41,12 @@ pub enum JobEvent {
     /// Written by a newer savepointd.
     #[serde(other)]
     Unknown,
+}
+
+impl Fact {
+    /// What happened to one job among several.
+    #[must_use]
+    pub fn of_job(job_id: JobId, name: &str, event: JobEvent) -> Self {
+        Self::Job(OfJob { job_id, job_name: name.to_owned(), event })
+    }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::protocol::id::{Id, JobId};
-use crate::protocol::point::Format;
+use crate::protocol::point::{Format, PointRef, normalize};
 use crate::protocol::stop::Job;
 
 const START: Moment = Moment(1_000);

@@ -12,7 +12,6 @@ use std::time::Duration;
 use super::super::entry::Attempt;
 use super::super::estimate::{Expected, Prediction};
 use super::super::id::JobId;
-use super::super::point::{PointRef, normalize};
 use super::super::time::Moment;
 use super::{InFlight, Insurance, PollReply, RETRY, Search, Secured, State, Stop, Survey};
 
@@ -128,16 +127,9 @@ impl Stop {
     /// Storage was looked at: at the savepoint that Flink named, or for one that Flink says nothing of.
     pub(super) fn found_joined(&mut self, joining: Joining, named: Option<&str>, search: Search, now: Moment) {
         let Joining { in_flight, job_id, .. } = joining;
-        let doubt = |why: String, location: &str| Secured {
-            point: PointRef { path: normalize(location), checkpoint_id: None, epoch: None },
-            job_id: Some(job_id),
-            bytes: None,
-            completed_at: None,
-            doubt: Some(format!("not looked at: {why}")),
-        };
         let secured = match (search, named) {
             (Search::Found(secured), _) => Some(secured),
-            (Search::Unreadable(why), Some(location)) => Some(doubt(why, location)),
+            (Search::Unreadable(why), Some(location)) => Some(Secured::unread(location, Some(job_id), &why)),
             _ => None,
         };
         if let Some(secured) = secured {

@@ -8,7 +8,7 @@ use super::super::entry::{Attempt, End};
 use super::super::estimate::Prediction;
 use super::super::id::{Id, JobId, TriggerId};
 use super::super::outcome::StopOutcome;
-use super::super::point::{Format, Kind, PointRef};
+use super::super::point::{Format, Kind, PointRef, normalize};
 use super::super::time::{Deadline, Moment};
 
 /// What a stop knows when it begins.
@@ -283,6 +283,14 @@ pub struct Secured {
     pub completed_at: Option<Timestamp>,
     /// Why it could not be proven whole; none if it was.
     pub doubt: Option<String>,
+}
+
+impl Secured {
+    /// What Flink says it wrote to `location`, where our own look at it failed.
+    pub(in crate::protocol) fn unread(location: &str, job_id: Option<JobId>, why: &str) -> Self {
+        let point = PointRef { path: normalize(location), checkpoint_id: None, epoch: None };
+        Self { point, job_id, bytes: None, completed_at: None, doubt: Some(format!("not looked at: {why}")) }
+    }
 }
 
 /// The record's answer.

@@ -11,7 +11,7 @@ use crate::protocol::entry::{End, EndKind};
 use crate::protocol::estimate::{Expected, Prediction};
 use crate::protocol::id::{Id, TriggerId};
 use crate::protocol::outcome::StopOutcome;
-use crate::protocol::point::{Format, Kind};
+use crate::protocol::point::{Format, Kind, PointRef};
 
 const START: Moment = Moment(1_000);
 const GRACE: Duration = Duration::from_secs(30);
