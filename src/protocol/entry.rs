@@ -191,7 +191,7 @@ pub struct Directories {
 }
 
 /// What an epoch restores from, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Based {
     /// The point; none for a fresh start.
     #[serde(default, skip_serializing_if = "Option::is_none")]

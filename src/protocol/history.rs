@@ -325,15 +325,7 @@ mod tests {
 
     fn based(consumed: Option<u8>) -> Fact {
         let consumed = consumed.map(|n| Id::from_bytes([n; 16]));
-        Fact::Based(Based {
-            base: None,
-            explicit: None,
-            consumed,
-            seen: Vec::new(),
-            or: Vec::new(),
-            cleans_up: false,
-            reason: "test".into(),
-        })
+        Fact::Based(Based { consumed, reason: "test".into(), ..Based::default() })
     }
 
     #[test]

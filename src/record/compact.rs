@@ -128,18 +128,7 @@ mod tests {
     fn based(epoch: u64, on: Option<u64>) -> Entry {
         let base = on.map(|on| PointRef { path: path(on), checkpoint_id: Some(on), epoch: Some(on) });
         let reason = "newest".to_owned();
-        entry(
-            epoch,
-            Fact::Based(Based {
-                base,
-                explicit: None,
-                consumed: None,
-                seen: Vec::new(),
-                or: Vec::new(),
-                cleans_up: false,
-                reason,
-            }),
-        )
+        entry(epoch, Fact::Based(Based { base, reason, ..Based::default() }))
     }
 
     fn saved(epoch: u64) -> Entry {
@@ -193,18 +182,7 @@ mod tests {
         for epoch in 1..=20 {
             let seen = (0..1_500).map(|n| format!("s3://flink/savepoints/savepoint-{n:06}-0123456789ab")).collect();
             let reason = "newest".to_owned();
-            entries.push(entry(
-                epoch,
-                Fact::Based(Based {
-                    base: None,
-                    explicit: None,
-                    consumed: None,
-                    seen,
-                    or: Vec::new(),
-                    cleans_up: false,
-                    reason,
-                }),
-            ));
+            entries.push(entry(epoch, Fact::Based(Based { seen, reason, ..Based::default() })));
         }
         let sizes: Vec<usize> = entries.iter().map(|entry| serde_json::to_string(entry).unwrap().len() + 1).collect();
         let keep = compact(&entries, &sizes);

@@ -66,15 +66,7 @@ impl Past {
     }
 
     fn based(self, base: Option<PointRef>) -> Self {
-        self.fact(Fact::Based(Based {
-            base,
-            explicit: None,
-            consumed: None,
-            seen: Vec::new(),
-            or: Vec::new(),
-            cleans_up: false,
-            reason: "test".into(),
-        }))
+        self.fact(Fact::Based(Based { base, reason: "test".into(), ..Based::default() }))
     }
 
     fn change_base(mut self, change: impl FnOnce(&mut Based)) -> Self {

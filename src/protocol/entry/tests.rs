@@ -78,15 +78,7 @@ fn facts() -> Vec<Fact> {
         Fact::Left,
         Fact::TakenOver,
         Fact::Based(based.clone()),
-        Fact::Based(Based {
-            base: None,
-            explicit: None,
-            consumed: None,
-            seen: Vec::new(),
-            or: Vec::new(),
-            cleans_up: false,
-            ..based
-        }),
+        Fact::Based(Based { reason: based.reason, ..Based::default() }),
         Fact::Progressed { job_id: id, checkpoint_id: 1 },
         Fact::Confirmed { job_id: JobId::from_bytes([1; 16]), restored: Some(point()) },
         Fact::Confirmed { job_id: JobId::from_bytes([1; 16]), restored: None },

@@ -76,15 +76,7 @@ impl Past {
             started: 1,
             pod: None,
         };
-        let based = Based {
-            base,
-            explicit: None,
-            consumed: None,
-            seen: Vec::new(),
-            or: Vec::new(),
-            cleans_up: false,
-            reason: "test".into(),
-        };
+        let based = Based { base, reason: "test".into(), ..Based::default() };
         self.fact(epoch, Fact::Claimed(Claim { job_id: Some(job(epoch)), holder, directories, session: false }))
             .fact(epoch, Fact::Based(based))
             .fact(epoch, Fact::Confirmed { job_id: job(epoch), restored: None })

@@ -32,18 +32,7 @@ impl Session {
 
     fn began(self, epoch: u64) -> Self {
         let reason = "a session cluster".to_owned();
-        self.fact(
-            epoch,
-            Fact::Based(Based {
-                base: None,
-                explicit: None,
-                consumed: None,
-                seen: Vec::new(),
-                or: Vec::new(),
-                cleans_up: false,
-                reason,
-            }),
-        )
+        self.fact(epoch, Fact::Based(Based { reason, ..Based::default() }))
     }
 
     fn job(self, epoch: u64, n: u8, name: &str, event: JobEvent) -> Self {
