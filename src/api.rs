@@ -13,6 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::flink::Access;
 use crate::flink::setup::Setup;
 use crate::protocol::entry::{Attempt, Holder};
 use crate::protocol::ha::Places;
@@ -81,8 +82,8 @@ pub struct Finish {
     pub epoch: u64,
     /// The job's id, where it is known.
     pub job_id: Option<JobId>,
-    /// Flink's REST API.
-    pub flink_url: String,
+    /// How Flink's REST API is reached.
+    pub flink: Access,
     /// Where this epoch's savepoints go.
     pub target: String,
     /// Flink's checkpoint directory.

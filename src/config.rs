@@ -116,6 +116,14 @@ pub struct Flink {
     pub url: String,
     /// Whether somebody set the URL. If not, the port may be learnt from Flink's own configuration.
     pub url_is_set: bool,
+    /// The certificates, in PEM, that an `https://` URL may show.
+    pub ca: Option<PathBuf>,
+    /// The name that its certificate is issued for, where that is not the URL's host.
+    pub server_name: Option<String>,
+    /// The client's certificate and key, in PEM.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Name, and the file with the password, for what stands before Flink.
+    pub user: Option<(String, PathBuf)>,
     /// Whose job id a start uses.
     pub job_id: JobIdPolicy,
 }
@@ -262,6 +270,12 @@ pub struct Setting {
     pub place: String,
 }
 
+/// The environment variable that sets a key.
+#[must_use]
+pub fn variable(key: &str) -> String {
+    env::variable(key)
+}
+
 impl Config {
     /// Loads the configuration. `file` is the file of the flag `--config`; without one the variable [`FILE_VARIABLE`] names it.
     ///
@@ -301,8 +315,7 @@ impl Config {
         );
         let id = reader.optional("cluster.id", schema::cluster_id);
         let client = Client::read(reader);
-        let url = reader.get("flink.url", schema::flink_url);
-        let job_id = reader.get("flink.job_id", JobIdPolicy::parse);
+        let flink = flink(reader);
         let savepoints = reader.optional("savepoint.directory", directory_url);
         let format = reader.get("savepoint.format", SavepointFormat::parse);
         let interval = reader.get("savepoint.interval", |text| schema::unless_off(text, schema::positive_duration));
@@ -335,7 +348,7 @@ impl Config {
             cluster: Cluster { id },
             socket: client.socket,
             control_socket: client.control_socket,
-            flink: Flink { url: url?, url_is_set: reader.is_set("flink.url"), job_id: job_id? },
+            flink: flink?,
             savepoint: Savepoint { directory: savepoints, format: format?, interval: interval?, drain: drain? },
             checkpoint: Checkpoint { directory: checkpoints },
             session: SessionCluster { parallel: parallel? },
@@ -375,6 +388,35 @@ pub fn load_storage(
     let mut reader = Reader::open(file, env, flags)?;
     let options = storage_options(&mut reader);
     reader.finish(options)
+}
+
+fn flink(reader: &mut Reader) -> Option<Flink> {
+    let url = reader.get("flink.url", schema::flink_url);
+    let ca = reader.optional("flink.ca", schema::absolute_path);
+    let server_name = reader.optional("flink.server_name", schema::host);
+    let certificate = reader.optional("flink.certificate", schema::absolute_path);
+    let key = reader.optional("flink.key", schema::absolute_path);
+    let user = reader.optional("flink.user", schema::word);
+    let password = reader.optional("flink.password_file", schema::absolute_path);
+    let job_id = reader.get("flink.job_id", JobIdPolicy::parse);
+    let mut both = |left: bool, right: bool, keys: (&str, &str)| {
+        if left != right {
+            let (given, missing) = if left { keys } else { (keys.1, keys.0) };
+            let variable = env::variable(missing);
+            reader.conflict(given, &format!("is of no use without {missing} ({variable}): set both or neither"));
+        }
+    };
+    both(certificate.is_some(), key.is_some(), ("flink.certificate", "flink.key"));
+    both(user.is_some(), password.is_some(), ("flink.user", "flink.password_file"));
+    Some(Flink {
+        url: url?,
+        url_is_set: reader.is_set("flink.url"),
+        ca,
+        server_name,
+        identity: certificate.zip(key),
+        user: user.zip(password),
+        job_id: job_id?,
+    })
 }
 
 fn storage_options(reader: &mut Reader) -> Option<Options> {

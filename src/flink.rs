@@ -1,5 +1,6 @@
 //! Flink's REST API, as far as a stop and a start need it. Works with Flink 1.15 and newer.
 
+mod access;
 pub mod completed;
 mod disposal;
 mod error;
@@ -12,12 +13,11 @@ pub mod uid;
 pub mod version;
 mod wire;
 
-use std::time::Duration;
-
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+pub use access::Access;
 pub use error::Error;
 pub use wire::{Checkpoints, Savepoint};
 
@@ -27,35 +27,22 @@ use crate::protocol::id::{JobId, TriggerId};
 use crate::protocol::point::Format;
 use crate::protocol::stop::{Job, JobsReply, PollReply, PostReply};
 
-/// No answer takes longer. A JobManager that is starting takes in requests and leaves them hanging for a while; whoever
-/// asks is to ask again. A stop, which knows its deadline, may give up sooner.
-const REQUEST: Duration = Duration::from_secs(5);
-
 /// A client of one JobManager.
 #[derive(Debug, Clone)]
 pub struct Flink {
     http: reqwest::Client,
     url: String,
+    access: Access,
 }
 
 impl Flink {
-    /// A client of the JobManager whose REST API is at `url`, such as `http://127.0.0.1:8081`.
+    /// A client of the JobManager that is reached so.
     ///
     /// # Errors
-    /// If the HTTP client can't be set up.
-    pub fn new(url: &str) -> Result<Self, Error> {
-        crate::tls::prepare();
-        let http = reqwest::Client::builder()
-            // It speaks no TLS yet, and must not need the CA certificates that Flink's image may not have.
-            .tls_certs_only([])
-            // A proxy set for the object store would swallow requests to loopback.
-            .no_proxy()
-            .connect_timeout(Duration::from_secs(2))
-            .timeout(REQUEST)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(Error::Client)?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned() })
+    /// If the HTTP client can't be set up, for example because a certificate is none.
+    pub fn new(access: Access) -> Result<Self, Error> {
+        let (http, url) = access.client()?;
+        Ok(Self { http, url, access })
     }
 
     /// All jobs, as the stop wants them.
@@ -183,6 +170,9 @@ impl Flink {
     ) -> Result<T, Error> {
         let what = || format!("{method} {path}");
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.url));
+        if let Some((user, password)) = &self.access.user {
+            request = request.basic_auth(user, Some(password));
+        }
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -26,7 +26,7 @@ use crate::protocol::stop::{RecordReply, Search, Secured};
 use crate::prune::{self, Order, Pruned};
 use crate::record::Record;
 use crate::record::marker::Marker;
-use crate::start::plan;
+use crate::start::{plan, reach};
 use crate::storage::{self, Storage};
 use crate::{holder, report, start};
 
@@ -400,6 +400,9 @@ async fn plan(
     };
     let setup_or_default = setup.cloned().unwrap_or_default();
     plan::supported(&setup_or_default).map_err(|reason| refused(reason, false))?;
+    if let Some(setup) = setup {
+        reach::access(&config.flink, setup).map_err(|reason| refused(reason, false))?;
+    }
     let mut job_ids = plan::job_ids(config, &setup_or_default).map_err(|reason| refused(reason, false))?;
     if setup.is_none() && directories.high_availability.is_some() {
         // Flink's own, which all starts share.

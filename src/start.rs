@@ -1,6 +1,7 @@
 //! Carries out a start: asks [`protocol::start`](crate::protocol::start) what comes next, does it, and reports back.
 
 pub mod plan;
+pub mod reach;
 
 use std::time::Duration;
 

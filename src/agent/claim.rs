@@ -1,15 +1,14 @@
 //! The gate: answers a claim by carrying out a start.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::Agent;
 use super::guards::Turn;
 use super::session::{Said, Session};
 use crate::api::{ClaimReply, ClaimRequest, Finish, Orders};
-use crate::config::{Config, OnUnverifiable, RecordKind, SavepointFormat};
-use crate::flink::Flink;
+use crate::config::{OnUnverifiable, RecordKind, SavepointFormat};
 use crate::flink::setup::{Mode, Setup};
+use crate::flink::{Access, Flink};
 use crate::protocol::choose::Decision;
 use crate::protocol::entry::{Directories, Holder, PodRef};
 use crate::protocol::history::History;
@@ -18,7 +17,7 @@ use crate::protocol::inject::{Injection, inject};
 use crate::protocol::point::Format;
 use crate::protocol::start::{Go, JobIds, Start, Verdict};
 use crate::record::marker::Marker;
-use crate::start::plan;
+use crate::start::{plan, reach};
 use crate::storage::{self, Storage};
 use crate::{kubernetes, report, start};
 
@@ -52,6 +51,9 @@ impl Agent {
             self.heard_of(session);
         }
         plan::supported(&setup)?;
+        let access = reach::access(&self.config.flink, &setup)?;
+        // One that can't be made must not be noticed at the stop.
+        Flink::new(access.clone()).map_err(|error| report::chain(&error))?;
         let directories = plan::directories(&self.config, &setup)?;
         let job_ids = plan::job_ids(&self.config, &setup)?;
         // An entrypoint that can't be told anything must not cost an epoch.
@@ -98,7 +100,7 @@ impl Agent {
         let restore = go.base.as_ref().map(|base| base.path.clone());
         let injection = self.injection(&setup, restore.clone(), go.job_id.filter(|_| job_ids == JobIds::Derived));
         let argv = inject(&argv, &injection).map_err(|error| error.to_string())?;
-        let finish = self.finish(cluster, &go, &directories, &setup, &storage);
+        let finish = self.finish(cluster, &go, &directories, access, &storage);
         let session = self.session(go, setup, finish.clone(), marker).await?;
         let reply = ClaimReply::Go {
             argv,
@@ -153,12 +155,12 @@ impl Agent {
         }
     }
 
-    fn finish(&self, cluster: &str, go: &Go, directories: &Directories, setup: &Setup, storage: &Storage) -> Finish {
+    fn finish(&self, cluster: &str, go: &Go, directories: &Directories, flink: Access, storage: &Storage) -> Finish {
         let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Finish {
             epoch: go.epoch,
             job_id: go.job_id,
-            flink_url: flink_url(&self.config, setup),
+            flink,
             target: storage::epoch_folder(directories, cluster, go.epoch),
             checkpoints: directories.checkpoint.clone(),
             high_availability: directories.high_availability.clone(),
@@ -184,7 +186,7 @@ impl Agent {
         }
         let points = || epoch.iter().flat_map(|epoch| &epoch.saved).map(|saved| &saved.point);
         let attempt = epoch.filter(|epoch| epoch.stopped.is_none()).and_then(|epoch| epoch.attempt.clone());
-        let flink = Flink::new(&finish.flink_url).map_err(|error| report::chain(&error))?;
+        let flink = Flink::new(finish.flink.clone()).map_err(|error| report::chain(&error))?;
         let said = Said {
             known: points().map(|point| point.path.clone()).collect::<Vec<_>>().into(),
             newest: points().filter_map(|point| point.checkpoint_id).max(),
@@ -269,18 +271,4 @@ impl Agent {
         *self.gate.borrow_mut() = text;
         decision
     }
-}
-
-/// Flink's REST API: as configured, else where Flink's own configuration puts it.
-fn flink_url(config: &Config, setup: &Setup) -> String {
-    if config.flink.url_is_set {
-        return config.flink.url.clone();
-    }
-    let bound = setup.rest_bind_address.as_deref().and_then(|address| address.parse().ok());
-    let host = match bound {
-        Some(IpAddr::V4(address)) if !address.is_unspecified() => address.to_string(),
-        Some(IpAddr::V6(address)) if !address.is_unspecified() => format!("[{address}]"),
-        _ => "127.0.0.1".to_owned(),
-    };
-    format!("http://{host}:{}", setup.rest_port.unwrap_or(8081))
 }

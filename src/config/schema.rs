@@ -19,6 +19,12 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("socket", Some(DEFAULT_SOCKET)),
     ("control_socket", Some("/run/savepointd/control.sock")),
     ("flink.url", Some("http://127.0.0.1:8081")),
+    ("flink.ca", None),
+    ("flink.server_name", None),
+    ("flink.certificate", None),
+    ("flink.key", None),
+    ("flink.user", None),
+    ("flink.password_file", None),
     ("flink.job_id", Some("derived")),
     ("flink.recovery", Some("fast")),
     ("savepoint.directory", None),
@@ -367,6 +373,13 @@ pub(super) fn word(text: &str) -> Result<String, String> {
     if fits { Ok(text.to_owned()) } else { Err(expected("a name without blanks and slashes", text)) }
 }
 
+pub(super) fn host(text: &str) -> Result<String, String> {
+    match url::Host::parse(text) {
+        Ok(url::Host::Domain(name)) => Ok(name),
+        _ => Err(expected("a host name such as \"jobmanager.flink.svc\"", text)),
+    }
+}
+
 pub(super) fn ip(text: &str) -> Result<std::net::IpAddr, String> {
     text.parse().map_err(|_| expected("an IP address", text))
 }
@@ -481,10 +494,9 @@ pub(super) fn flink_url(text: &str) -> Result<String, String> {
         return Err("expected a URL without user name and password".to_owned());
     }
     match url.scheme() {
-        "http" if url.query().is_none() && url.fragment().is_none() => {
+        "http" | "https" if url.query().is_none() && url.fragment().is_none() => {
             Ok(url.as_str().trim_end_matches('/').to_owned())
         }
-        "https" => Err("this build has no support for https:// yet, only for http://".to_owned()),
         _ => Err(wrong()),
     }
 }

@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_task_manager_without_a_guard_is_found() {
         let running = |guards| {
-            let flink = Flink::new("http://127.0.0.1:1").unwrap();
+            let flink = Flink::new(crate::flink::Access::to("http://127.0.0.1:1")).unwrap();
             Running { flink, job_id: None, prediction: None, advice: None, guards }
         };
         assert_eq!(guards(&running(2), 2).verdict, Verdict::Good);

@@ -8,6 +8,9 @@ pub enum Error {
     /// The HTTP client can't be set up.
     #[error("can't set up the HTTP client")]
     Client(#[source] reqwest::Error),
+    /// What is configured can't be used.
+    #[error("{0}")]
+    Access(String),
     /// No connection, or it broke: whether Flink took the request is open.
     #[error("{what}: no answer from Flink")]
     Request {
@@ -58,7 +61,7 @@ impl Error {
                         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::NOT_FOUND
                     )
             }
-            Self::Client(_) | Self::Request { .. } | Self::Answer { .. } => false,
+            Self::Client(_) | Self::Access(_) | Self::Request { .. } | Self::Answer { .. } => false,
         }
     }
 }

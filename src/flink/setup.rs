@@ -75,6 +75,9 @@ pub struct Setup {
     pub rest_bind_address: Option<String>,
     /// Whether REST speaks TLS.
     pub rest_ssl: bool,
+    /// Whether it then asks for a client certificate.
+    #[serde(default)]
+    pub rest_authentication: bool,
     /// The RPC address; `None` also where the image's entrypoint puts the container's own host name.
     pub rpc_address: Option<String>,
     /// The RPC port.

@@ -50,7 +50,7 @@ pub(super) async fn finish(
     gone: watch::Receiver<bool>,
 ) -> ReleaseOrder {
     let Told { attempt: resume, checkpoints_survive: survive, several, after } = told;
-    let flink = match Flink::new(&finish.flink_url) {
+    let flink = match Flink::new(finish.flink.clone()) {
         Ok(flink) => flink,
         Err(error) => {
             return ReleaseOrder {

@@ -124,11 +124,6 @@ fn without_entropy(directory: &str, setup: &Setup) -> String {
 /// # Errors
 /// In words, with the way out.
 pub fn supported(setup: &Setup) -> Result<(), String> {
-    if setup.rest_ssl {
-        return Err("Flink's REST API uses TLS (security.ssl.rest.enabled), which this build of savepointd does not \
-                    speak yet: switch it off, for example by binding the API to 127.0.0.1 (rest.bind-address)"
-            .to_owned());
-    }
     if setup.is_highly_available() && setup.mode == Mode::Session {
         return Err("Flink's session cluster runs with high availability, and takes up its jobs again by itself; this build of \
                     savepointd protects applications under high availability, and session clusters without: remove \

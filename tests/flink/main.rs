@@ -28,6 +28,7 @@ mod s3;
 mod savepoints;
 mod sessions;
 mod slow;
+mod tls;
 mod trouble;
 
 /// The versions of the landing size, besides the matrix. What hardly depends on the version lands `on` one of them, and in the full

@@ -17,6 +17,7 @@ pub mod metadata;
 pub mod process;
 pub mod store_proxy;
 pub mod stores;
+pub mod tls_proxy;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};

@@ -9,7 +9,7 @@ use crate::support::fake_flink::{url, write_point};
 use crate::support::process::Process;
 use crate::world::{How, LONG, World, entrypoint, how, kill_hard};
 
-const REFUSED: i32 = 77;
+pub const REFUSED: i32 = 77;
 
 /// Asserts that a start is refused with all of these words, here and in `plan` and on a gate that waits.
 pub fn refused(world: &World, words: &[&str]) {
@@ -188,8 +188,6 @@ fn what_this_build_cant_protect() {
     let world = World::new();
     world.configure(&["high-availability.type: zookeeper"]);
     refused(&world, &["high availability", "high-availability.storageDir"]);
-    world.configure(&["security.ssl.rest.enabled: true"]);
-    refused(&world, &["TLS", "security.ssl.rest.enabled"]);
     world.configure(&[]);
     world.one_epoch();
 }
