@@ -287,9 +287,8 @@ impl Config {
         flags: Flags,
     ) -> Result<Vec<Setting>, Error> {
         let reader = Reader::open(file, env, flags)?;
-        let setting = |key: &Key| {
-            Some(Setting { key: key.name, value: reader.text(key.name)?, place: reader.place(key.name) })
-        };
+        let setting =
+            |key: &Key| Some(Setting { key: key.name, value: reader.text(key.name)?, place: reader.place(key.name) });
         let settings = KEYS.iter().filter_map(setting).collect();
         reader.finish(Some(settings))
     }

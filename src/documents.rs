@@ -16,12 +16,7 @@ pub(crate) fn text(page: &str) -> String {
 }
 
 /// Asserts that the table between `<!-- made: NAME -->` and `<!-- end -->` is the one that is made of the code.
-pub(crate) fn made<const N: usize>(
-    page: &str,
-    name: &str,
-    head: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-) {
+pub(crate) fn made<const N: usize>(page: &str, name: &str, head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let head = head.map(str::to_owned);
     let table: String = [line(&head), format!("|{}\n", "---|".repeat(N))]
@@ -40,15 +35,21 @@ pub(crate) fn made<const N: usize>(
     assert_eq!(found.trim(), table.trim(), "{page} does not have the {name} as the code has them; {way_out}");
 }
 
-/// The cells of the first table behind the line `marker`, without its head.
+/// The cells of the first table behind the line `marker`, which may be its head; without the head.
 pub(crate) fn table(text: &str, marker: &str) -> Vec<Vec<String>> {
-    let behind = text.lines().skip_while(|line| *line != marker).skip(1);
+    let behind = text.lines().skip_while(|line| *line != marker);
     let rows: Vec<Vec<String>> = behind
         .skip_while(|line| !line.starts_with('|'))
         .take_while(|line| line.starts_with('|'))
         .skip(2)
-        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
+        .map(|line| cells(line))
         .collect();
     assert!(!rows.is_empty(), "no table behind {marker:?}");
     rows
+}
+
+/// A bar within a cell is written with a backslash.
+fn cells(line: &str) -> Vec<String> {
+    let line = line.trim_matches('|').replace("\\|", "\0");
+    line.split('|').map(|cell| cell.trim().replace('\0', "|")).collect()
 }

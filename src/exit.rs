@@ -32,7 +32,10 @@ pub const CODES: [(Exit, &str); 9] = [
     (Exit::Done, "done; for `run`: the job itself came to its end"),
     (Exit::Failed, "the job failed for good"),
     (Exit::Usage, "wrong usage"),
-    (Exit::State, "the state is broken or does not fit: a point that is not whole, a restore that Flink could not make, a job that ran from something else than the chosen point"),
+    (
+        Exit::State,
+        "the state is broken or does not fit: a point that is not whole, a restore that Flink could not make, a job that ran from something else than the chosen point",
+    ),
     (Exit::System, "the system refused something"),
     (Exit::Later, "not now; it may go better by itself"),
     (Exit::Refused, "refused on purpose; the message has the way out"),

@@ -12,12 +12,7 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-use super::{
-    ENTRYPOINT_VARIABLE, FILE_VARIABLE,
-    error::Problem,
-    keys::KEYS,
-    schema,
-};
+use super::{ENTRYPOINT_VARIABLE, FILE_VARIABLE, error::Problem, keys::KEYS, schema};
 
 const PREFIX: &str = "SAVEPOINTD_";
 /// Short for `SAVEPOINTD_LOG__LEVEL`, which wins over it.
