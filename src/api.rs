@@ -227,3 +227,6 @@ pub enum Phase {
     /// The JobManager has ended, or is being ended, while its tasks may still work.
     Gone,
 }
+
+#[cfg(test)]
+mod tests;

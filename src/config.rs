@@ -6,6 +6,7 @@
 
 mod env;
 mod error;
+mod keys;
 mod reader;
 mod schema;
 
@@ -19,6 +20,7 @@ use crate::storage::Options;
 use sha2::{Digest, Sha256};
 
 pub use error::{Error, Problem};
+pub use keys::{KEYS, Key, KeyDefault};
 use reader::Reader;
 pub use schema::{
     DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnLeftover, OnNoState,
@@ -299,10 +301,9 @@ impl Config {
         flags: Flags,
     ) -> Result<Vec<Setting>, Error> {
         let reader = Reader::open(file, env, flags)?;
-        let settings = schema::KEYS
-            .iter()
-            .filter_map(|(key, _)| Some(Setting { key, value: reader.text(key)?, place: reader.place(key) }));
-        let settings = settings.collect();
+        let setting =
+            |key: &Key| Some(Setting { key: key.name, value: reader.text(key.name)?, place: reader.place(key.name) });
+        let settings = KEYS.iter().filter_map(setting).collect();
         reader.finish(Some(settings))
     }
 

@@ -27,6 +27,22 @@ pub enum Exit {
     Child(u8),
 }
 
+/// What each code says, for people; [`Exit::Child`] has no code of its own.
+pub const CODES: [(Exit, &str); 9] = [
+    (Exit::Done, "done; for `run`: the job itself came to its end"),
+    (Exit::Failed, "the job failed for good"),
+    (Exit::Usage, "wrong usage"),
+    (
+        Exit::State,
+        "the state is broken or does not fit: a point that is not whole, a restore that Flink could not make, a job that ran from something else than the chosen point",
+    ),
+    (Exit::System, "the system refused something"),
+    (Exit::Later, "not now; it may go better by itself"),
+    (Exit::Refused, "refused on purpose; the message has the way out"),
+    (Exit::Configuration, "wrong configuration"),
+    (Exit::Terminated, "ended by SIGTERM, after a stop that a signal began"),
+];
+
 impl Exit {
     /// For a command that can't be started, as a shell gives it: 127 where there is none, else 126.
     #[must_use]
@@ -55,5 +71,17 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::documents;
+
+    #[test]
+    fn the_readmes_table_has_every_code() {
+        let row = |(exit, meaning): (Exit, &str)| [exit.code().to_string(), meaning.to_owned()];
+        documents::made("README.md", "exit codes", ["code", "meaning"], CODES.into_iter().map(row));
     }
 }

@@ -15,6 +15,8 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod doctor;
+#[cfg(test)]
+mod documents;
 pub mod exit;
 pub mod flink;
 pub mod guard;

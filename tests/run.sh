@@ -61,7 +61,8 @@ elif missing=$(tests/stores.sh --check 2>&1); then
     # Two Go builds at once would only slow each other.
     (
         if [ $node = yes ]; then while kill -0 "$programs" 2>/dev/null; do sleep 5; done; fi
-        exec tests/stores.sh
+        tests/stores.sh
+        exec tests/helm.sh
     ) >"$stores_log" 2>&1 &
     installing=$!
     set +m

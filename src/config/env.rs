@@ -12,11 +12,7 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-use super::{
-    ENTRYPOINT_VARIABLE, FILE_VARIABLE,
-    error::Problem,
-    schema::{self, KEYS},
-};
+use super::{ENTRYPOINT_VARIABLE, FILE_VARIABLE, error::Problem, keys::KEYS, schema};
 
 const PREFIX: &str = "SAVEPOINTD_";
 /// Short for `SAVEPOINTD_LOG__LEVEL`, which wins over it.
@@ -53,7 +49,7 @@ impl Layer {
     pub(super) const DEFAULTS: &str = "defaults";
 
     pub(super) fn defaults() -> Self {
-        let defaults = KEYS.iter().filter_map(|(key, default)| Some((*key, (*default)?.to_owned())));
+        let defaults = KEYS.iter().filter_map(|key| Some((key.name, key.value()?.to_owned())));
         Self { name: Self::DEFAULTS, values: dict(defaults), place: Place::Default }
     }
 
@@ -77,8 +73,8 @@ impl Layer {
             }
             if name == LOG_VARIABLE {
                 found.entry("log.level").or_insert((name, value));
-            } else if let Some((key, _)) = KEYS.iter().find(|(key, _)| variable(key) == name) {
-                found.insert(*key, (name, value));
+            } else if let Some(key) = KEYS.iter().find(|key| variable(key.name) == name) {
+                found.insert(key.name, (name, value));
             } else if !is_service_link(&name, &value) {
                 let meant = name.trim_start_matches(PREFIX).to_lowercase().replace("__", ".");
                 let suggestion = schema::nearest(&meant).map(variable);

@@ -1,4 +1,4 @@
-//! The keys, their defaults, and the types that a value must parse into.
+//! The types that a value must parse into.
 //!
 //! Every parser answers with what it expected and what it found; the place is added by the caller.
 
@@ -7,78 +7,27 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use jiff::{Span, SpanRelativeTo};
 use url::Url;
 
+use super::keys::KEYS;
 use crate::storage;
 
 /// Where `run` and the agent meet in a pod.
 pub const DEFAULT_SOCKET: &str = "/savepointd/run.sock";
 
-/// Every key with its default.
-pub(super) const KEYS: &[(&str, Option<&str>)] = &[
-    ("record", None),
-    ("cluster.id", None),
-    ("socket", Some(DEFAULT_SOCKET)),
-    ("control_socket", Some("/run/savepointd/control.sock")),
-    ("flink.url", Some("http://127.0.0.1:8081")),
-    ("flink.ca", None),
-    ("flink.server_name", None),
-    ("flink.certificate", None),
-    ("flink.key", None),
-    ("flink.user", None),
-    ("flink.password_file", None),
-    ("flink.job_id", Some("derived")),
-    ("flink.recovery", Some("fast")),
-    ("savepoint.directory", None),
-    ("savepoint.format", Some("native")),
-    ("savepoint.interval", Some("off")),
-    ("savepoint.drain", Some("false")),
-    ("checkpoint.directory", None),
-    ("session.parallel", Some("32")),
-    ("stop.grace", Some("30s")),
-    ("stop.reserve", Some("3s")),
-    ("storage.endpoint", None),
-    ("storage.region", None),
-    ("storage.namenode", None),
-    ("storage.ca", None),
-    ("storage.timeout", Some("5s")),
-    ("restore.on_no_state", Some("fresh")),
-    ("restore.on_broken", Some("refuse")),
-    ("restore.on_unverifiable", Some("refuse")),
-    ("restore.on_failed", Some("halt")),
-    ("restore.attempts", Some("3")),
-    ("restore.max_state_age", Some("off")),
-    ("restore.allow_non_restored_state", Some("false")),
-    ("retention.keep", Some("10")),
-    ("retention.max_age", Some("off")),
-    ("ha.on_leftover", Some("finish")),
-    ("handover", Some("wait")),
-    ("pod.name", None),
-    ("pod.namespace", None),
-    ("pod.uid", None),
-    ("pod.ip", None),
-    ("guard.agent", None),
-    ("guard.settle", Some("2s")),
-    ("guard.checkpoint", Some("off")),
-    ("admin.address", Some("[::]:9250")),
-    ("log.format", Some("json")),
-    ("log.level", Some("info")),
-];
-
-/// Schemes of stores that the protocol knows but this build does not.
 /// What a Unix socket's address holds on Linux, without its final zero, in bytes.
 const SOCKET_PATH_LIMIT: usize = 107;
 
 pub(super) fn is_known(key: &str) -> bool {
-    KEYS.iter().any(|(known, _)| *known == key)
+    KEYS.iter().any(|known| known.name == key)
 }
 
 pub(super) fn is_section(name: &str) -> bool {
-    KEYS.iter().any(|(key, _)| key.split_once('.').is_some_and(|(section, _)| section == name))
+    KEYS.iter().any(|key| key.name.split_once('.').is_some_and(|(section, _)| section == name))
 }
 
 /// The known key that `wrong` was most likely meant to be.
 pub(super) fn nearest(wrong: &str) -> Option<&'static str> {
     KEYS.iter()
-        .map(|(key, _)| (strsim::jaro_winkler(wrong, key), *key))
+        .map(|key| (strsim::jaro_winkler(wrong, key.name), key.name))
         .max_by(|(left, _), (right, _)| left.total_cmp(right))
         .filter(|(likeness, _)| *likeness > 0.8)
         .map(|(_, key)| key)

@@ -16,6 +16,7 @@ mod support;
 
 mod crash;
 mod cycle;
+mod demo;
 mod failures;
 mod guards;
 mod ha;

@@ -53,7 +53,7 @@ fn inject(arguments: &[&str], input: &str) -> Said {
 }
 
 /// The documents by kind and name.
-fn objects(text: &str) -> BTreeMap<String, Value> {
+pub fn objects(text: &str) -> BTreeMap<String, Value> {
     let documents = savepointd::inject::documents::read(text).unwrap();
     let objects = documents.iter().map(savepointd::inject::documents::Document::value).filter(|value| !value.is_null());
     objects
@@ -190,7 +190,7 @@ fn manifests(name: &str) -> PathBuf {
 }
 
 /// What `kubectl kustomize` makes of a directory. It needs no cluster, but a kubectl.
-fn kustomize(name: &str) -> Option<String> {
+pub fn kustomize(name: &str) -> Option<String> {
     match Command::new("kubectl").arg("kustomize").arg(manifests(name)).output() {
         Ok(output) => {
             assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
@@ -221,7 +221,7 @@ fn in_order(value: &mut Value) {
     }
 }
 
-fn agree(injected: &str, shipped: &str, what: &str) {
+pub fn agree(injected: &str, shipped: &str, what: &str) {
     let ordered = |text: &str| {
         let mut objects = objects(text);
         objects.values_mut().for_each(in_order);

@@ -18,6 +18,7 @@ mod support;
 mod agent_death;
 mod credentials;
 mod deadline;
+mod documents;
 mod ends;
 mod estimate;
 mod failures;

@@ -13,7 +13,7 @@ use crate::world::{How, LONG, World, entrypoint, how, signal, terminate};
 const NEVER: Duration = Duration::from_secs(3_600);
 
 /// A world whose Flink is a session cluster.
-fn session() -> (World, FakeSession) {
+pub fn session() -> (World, FakeSession) {
     let world = World::new();
     let flink = FakeSession::start(world.path("fake/starts"), world.path("checkpoints"));
     let text = std::fs::read_to_string(world.path("conf/config.yaml")).unwrap();

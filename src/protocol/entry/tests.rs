@@ -1,6 +1,13 @@
 //! Every fact is read back as it was written, with everything that it can carry and with as little.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
 use super::*;
+use crate::documents;
+
+const PAGE: &str = "src/protocol/README.md";
 
 fn point() -> PointRef {
     PointRef { path: "s3://flink/a".into(), checkpoint_id: Some(7), epoch: Some(2) }
@@ -51,10 +58,10 @@ fn facts() -> Vec<Fact> {
         completed_at: Timestamp::UNIX_EPOCH,
         bytes: Some(u64::MAX),
         duration_ms: Some(1),
-        predicted_ms: None,
+        predicted_ms: Some(2),
         doubt: Some("not verified in time".into()),
         salvaged: true,
-        drained: false,
+        drained: true,
     };
     let failed = |class| RestoreFailed {
         job_id: id,
@@ -173,7 +180,7 @@ fn every_fact_survives_a_round_trip_under_its_own_tag() {
         assert_eq!(text.matches("\"what\":").count(), 1, "{text}");
         assert!(text.contains(&format!("\"what\":\"{}\"", tag(fact))), "{text}");
     }
-    let tags: std::collections::BTreeSet<_> = facts.iter().map(tag).collect();
+    let tags: BTreeSet<_> = facts.iter().map(tag).collect();
     assert_eq!(tags.len(), 20);
 }
 
@@ -210,4 +217,108 @@ fn a_newer_writers_entry_is_read_without_being_understood() {
         "epoch":3,"fact":{"what":"teleported","to":"mars"},"colour":"red"}"#;
     let entry: Entry = serde_json::from_str(text).unwrap();
     assert_eq!((entry.epoch, entry.fact), (3, Fact::Unknown));
+}
+
+#[test]
+fn a_word_of_a_closed_set_that_is_not_known_is_an_error_and_no_guess() {
+    let text = r#"{"what":"stopped","outcome":"moonstruck","reason":"full moon"}"#;
+    assert!(serde_json::from_str::<Fact>(text).is_err());
+}
+
+/// The names of an object's fields: all that were seen, and those that were always there.
+#[derive(Default)]
+struct Fields {
+    all: BTreeSet<String>,
+    always: Option<BTreeSet<String>>,
+}
+
+impl Fields {
+    fn see(&mut self, object: &serde_json::Map<String, Value>) {
+        let names: BTreeSet<String> = object.keys().cloned().collect();
+        let always = self.always.take().unwrap_or_else(|| names.clone());
+        self.always = Some(always.intersection(&names).cloned().collect());
+        self.all.extend(names);
+    }
+
+    /// As the page writes them.
+    fn written(&self, without: &str) -> BTreeSet<String> {
+        let always = |name: &String| self.always.as_ref().is_some_and(|always| always.contains(name));
+        let names = self.all.iter().filter(|name| *name != without);
+        names.map(|name| format!("{name}{}", if always(name) { "" } else { "?" })).collect()
+    }
+}
+
+/// The words in backticks of a cell.
+fn words(cell: &str) -> BTreeSet<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Every object below this value, by the name of its field.
+fn nested(value: &Value, found: &mut BTreeMap<String, Fields>) {
+    for (name, inner) in value.as_object().into_iter().flatten() {
+        if let Some(object) = inner.as_object() {
+            found.entry(name.clone()).or_default().see(object);
+            nested(inner, found);
+        }
+    }
+}
+
+#[test]
+fn the_protocols_page_has_every_field_of_every_fact() {
+    let (mut by_tag, mut inside): (BTreeMap<&str, Fields>, BTreeMap<String, Fields>) = Default::default();
+    for fact in facts().iter().filter(|fact| **fact != Fact::Unknown) {
+        let value = serde_json::to_value(fact).unwrap();
+        by_tag.entry(tag(fact)).or_default().see(value.as_object().unwrap());
+        if !matches!(fact, Fact::Job(OfJob { event: JobEvent::Unknown, .. })) {
+            nested(&value, &mut inside);
+        }
+    }
+    let page = documents::text(PAGE);
+    let rows = documents::table(&page, "### Facts");
+    let said: BTreeMap<String, BTreeSet<String>> =
+        rows.iter().map(|row| (row[0].trim_matches('`').to_owned(), words(&row[1]))).collect();
+    let is: BTreeMap<String, BTreeSet<String>> =
+        by_tag.iter().map(|(tag, fields)| ((*tag).to_owned(), fields.written("what"))).collect();
+    assert_eq!(said, is);
+
+    let rows = documents::table(&page, "| in | fields | |");
+    let said: BTreeMap<String, BTreeSet<String>> =
+        rows.iter().flat_map(|row| words(&row[0]).into_iter().map(|name| (name, words(&row[1])))).collect();
+    let is: BTreeMap<String, BTreeSet<String>> =
+        inside.iter().map(|(name, fields)| (name.clone(), fields.written(""))).collect();
+    assert_eq!(said, is);
+}
+
+#[test]
+fn the_protocols_page_has_the_entry_and_its_closed_sets() {
+    let page = documents::text(PAGE);
+    assert!(page.contains(&format!("\nVersion {VERSION}. ")));
+    let entry = Entry {
+        version: VERSION,
+        write_id: Id::from_bytes([2; 16]),
+        at: Timestamp::UNIX_EPOCH,
+        epoch: 3,
+        fact: Fact::Left,
+    };
+    let entry = serde_json::to_value(&entry).unwrap();
+    let names: BTreeSet<String> = entry.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(
+        documents::table(&page, "### Entry").iter().flat_map(|row| words(&row[0])).collect::<BTreeSet<_>>(),
+        names
+    );
+
+    let text = |value: Result<Value, serde_json::Error>| value.unwrap().as_str().unwrap().to_owned();
+    let kinds = [Kind::Final, Kind::Periodic, Kind::Manual, Kind::Checkpoint];
+    let ends = [EndKind::Finished, EndKind::Cancelled, EndKind::Stopped, EndKind::Failed];
+    let is: BTreeMap<String, BTreeSet<String>> = [
+        ("outcome", StopOutcome::ALL.iter().map(|one| text(serde_json::to_value(one))).collect()),
+        ("kind", kinds.iter().map(|one| text(serde_json::to_value(one))).collect()),
+        ("format", [Format::Native, Format::Canonical].iter().map(|one| text(serde_json::to_value(one))).collect()),
+        ("how", ends.iter().map(|one| text(serde_json::to_value(one))).collect()),
+    ]
+    .map(|(name, words)| (name.to_owned(), words))
+    .into();
+    let rows = documents::table(&page, "| closed set | words |");
+    let said = rows.iter().map(|row| (row[0].trim_matches('`').to_owned(), words(&row[1]))).collect();
+    assert_eq!(is, said);
 }
