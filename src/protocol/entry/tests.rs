@@ -188,7 +188,7 @@ fn every_fact_survives_a_round_trip_under_its_own_tag() {
         assert_eq!(text.matches("\"what\":").count(), 1, "{text}");
         assert!(text.contains(&format!("\"what\":\"{}\"", tag(fact))), "{text}");
     }
-    let tags: std::collections::BTreeSet<_> = facts.iter().map(tag).collect();
+    let tags: BTreeSet<_> = facts.iter().map(tag).collect();
     assert_eq!(tags.len(), 20);
 }
 

@@ -11,18 +11,10 @@ use crate::world::{LONG, World};
 /// All sources, with texts of several lines as they are said.
 fn sources() -> String {
     let sources = files(&root().join("src"), "rs").into_iter().map(|path| std::fs::read_to_string(path).unwrap());
-    let mut whole = String::new();
-    for line in sources.collect::<String>().lines() {
-        match line.strip_suffix('\\') {
-            Some(part) if whole.ends_with('\0') => {
-                whole = whole.trim_end_matches('\0').to_owned() + part.trim_start() + "\0"
-            }
-            Some(part) => whole += &format!("{part}\0"),
-            None if whole.ends_with('\0') => whole = whole.trim_end_matches('\0').to_owned() + line.trim_start() + "\n",
-            None => whole += &format!("{line}\n"),
-        }
-    }
-    whole
+    let sources: String = sources.collect();
+    let mut parts = sources.split("\\\n");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |whole, part| whole + part.trim_start())
 }
 
 #[test]
