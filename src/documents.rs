@@ -42,7 +42,7 @@ pub(crate) fn table(text: &str, marker: &str) -> Vec<Vec<String>> {
         .skip_while(|line| !line.starts_with('|'))
         .take_while(|line| line.starts_with('|'))
         .skip(2)
-        .map(|line| cells(line))
+        .map(cells)
         .collect();
     assert!(!rows.is_empty(), "no table behind {marker:?}");
     rows

@@ -1,7 +1,12 @@
 //! What the pages name is there: messages, requests, files.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
+
+use clap::CommandFactory as _;
+use savepointd::cli::Cli;
+use savepointd::config::KEYS;
 
 use super::pages::{self, files, root};
 use crate::support::eventually;
@@ -11,18 +16,10 @@ use crate::world::{LONG, World};
 /// All sources, with texts of several lines as they are said.
 fn sources() -> String {
     let sources = files(&root().join("src"), "rs").into_iter().map(|path| std::fs::read_to_string(path).unwrap());
-    let mut whole = String::new();
-    for line in sources.collect::<String>().lines() {
-        match line.strip_suffix('\\') {
-            Some(part) if whole.ends_with('\0') => {
-                whole = whole.trim_end_matches('\0').to_owned() + part.trim_start() + "\0"
-            }
-            Some(part) => whole += &format!("{part}\0"),
-            None if whole.ends_with('\0') => whole = whole.trim_end_matches('\0').to_owned() + line.trim_start() + "\n",
-            None => whole += &format!("{line}\n"),
-        }
-    }
-    whole
+    let sources: String = sources.collect();
+    let mut parts = sources.split("\\\n");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |whole, part| whole + part.trim_start())
 }
 
 #[test]
@@ -88,4 +85,42 @@ fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
     let kept = text.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
     kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
+#[test]
+fn each_command_and_flag_of_the_readme_is_one_and_none_is_left_out() {
+    let grammar = Cli::command();
+    let flags = |verb: &clap::Command| -> Vec<String> {
+        verb.get_arguments().filter_map(|argument| Some(format!("--{}", argument.get_long()?))).collect()
+    };
+    let mut named = Vec::new();
+    for row in pages::rows(&pages::text("README.md"), "| command | |") {
+        for line in pages::quoted(&row[0]) {
+            let mut words = line.split(|letter: char| letter.is_whitespace() || "[]|".contains(letter));
+            let name = words.next().unwrap();
+            let verb = grammar.find_subcommand(name).unwrap_or_else(|| panic!("there is no command {name}"));
+            for flag in words.filter(|word| word.len() > 2 && word.starts_with("--")) {
+                assert!(flags(verb).iter().any(|known| known == flag), "{name} has no flag {flag}");
+            }
+            named.push(name.to_owned());
+        }
+    }
+    for verb in grammar.get_subcommands().filter(|verb| verb.get_name() != "help" && !verb.is_hide_set()) {
+        assert!(named.iter().any(|name| name == verb.get_name()), "the README does not name {}", verb.get_name());
+    }
+}
+
+#[test]
+fn each_key_that_a_page_names_is_one() {
+    let sections: BTreeSet<&str> = KEYS.iter().filter_map(|key| Some(key.name.split_once('.')?.0)).collect();
+    for page in pages::pages() {
+        for word in pages::text(&page).lines().flat_map(pages::quoted) {
+            let key = word.split([' ', '=']).next().unwrap_or_default();
+            let Some((section, name)) = key.split_once('.') else { continue };
+            let is_key = name.len() > 1 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            if sections.contains(section) && is_key && !matches!(name, "yaml" | "rs") {
+                assert!(KEYS.iter().any(|known| known.name == key), "{page}: there is no key {key}");
+            }
+        }
+    }
 }
