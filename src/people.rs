@@ -424,7 +424,7 @@ async fn plan(
         own: None,
     };
     let mut start = Start::begin(plan);
-    let verdict = start::drive(&mut start, &hands, Clock::start()).await;
+    let (verdict, _) = start::drive(&mut start, &hands, Clock::start()).await;
     let (version, situation) = (SITUATION, start.chosen_from().map(Box::new));
     Ok(match verdict {
         Verdict::Go(go) => {

@@ -1,4 +1,6 @@
 //! What the outside sees: logs and metrics.
 
+mod catalogue;
 pub mod log;
 pub mod metrics;
+pub mod words;

@@ -57,7 +57,7 @@ impl Agent {
         let (trigger_id, target) = (random::id(), session.finish.target.clone());
         let attempt = Attempt { job_id, trigger_id, target, format, drain: false };
         let taken = Hands::new(self, &session, kind, attempt).drive().await;
-        self.metrics.saved(kind, taken.as_ref().ok().map(|saved| saved.completed_at));
+        self.metrics.saved(kind, taken.as_ref().ok());
         match &taken {
             Ok(saved) => {
                 self.order(session.epoch(), |orders| orders.after = session.newest.get());

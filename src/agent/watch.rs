@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::flink::version;
 use crate::protocol::confirm::{Confirm, Confirmation};
 use crate::protocol::entry::{End, EndKind, Fact};
+use crate::protocol::phase::StartPhase;
 use crate::protocol::point::{PointRef, normalize};
 use crate::protocol::stop::{Job, JobsReply, RecordReply};
 use crate::{record, report, stop};
@@ -110,6 +111,9 @@ impl Agent {
                 let path = restored.as_ref().map(|restored| normalize(&restored.path));
                 tracing::info!(epoch = session.epoch(), job_id = %job.id, restored = path, "the restore is confirmed");
                 self.metrics.confirmed(true);
+                if let Some(started) = session.started_at.take() {
+                    self.metrics.start_took(StartPhase::Confirm, self.clock.now().since(started));
+                }
                 *session.confirmed.borrow_mut() = Some(path.clone().unwrap_or_else(|| "a fresh start".to_owned()));
                 let point = restored.zip(path).map(|(restored, path)| PointRef {
                     path,
