@@ -3,4 +3,5 @@
 mod catalogue;
 pub mod log;
 pub mod metrics;
+pub mod termination;
 pub mod words;

@@ -240,7 +240,8 @@ impl Agent {
             former.gone.send_replace(true);
         }
         let (epoch, several, after) = (session.epoch(), session.several.get(), session.newest.get());
-        self.orders.send_replace(Orders { epoch, after, several, ..Orders::default() });
+        let log_level = self.orders.borrow().log_level;
+        self.orders.send_replace(Orders { epoch, after, several, log_level, ..Orders::default() });
         self.metrics.epoch(session.epoch(), session.go.goes_back);
         self.guards.tell(session.epoch(), Turn::Claimed);
         if running {

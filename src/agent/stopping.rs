@@ -89,7 +89,7 @@ impl Agent {
             let took = agent.clock.now().since(began);
             stop::log(&release);
             agent.metrics.stopped(&release, took);
-            agent.event_of_stop(&session, &release, took);
+            agent.tell_of_stop(&session, &release, took);
             if agent.keeps_the_job(&session, &release) {
                 return;
             }

@@ -11,6 +11,7 @@ use super::session::Session;
 use crate::api::ReleaseOrder;
 use crate::exit::Exit;
 use crate::flink::version;
+use crate::kubernetes::Severity;
 use crate::protocol::confirm::{Confirm, Confirmation};
 use crate::protocol::entry::{End, EndKind, Fact};
 use crate::protocol::phase::StartPhase;
@@ -87,7 +88,7 @@ impl Agent {
     }
 
     /// Compares what Flink restored with what was injected. Says what is wrong, if anything is.
-    async fn confirm(&self, session: &Session, job: &Job, confirm: &mut Confirm) -> Option<String> {
+    async fn confirm(self: &Rc<Self>, session: &Session, job: &Job, confirm: &mut Confirm) -> Option<String> {
         if session.retains.get().is_none() {
             let retains = session.flink.retains_checkpoints(job.id).await.ok()?;
             if retains == Some(false) {
@@ -114,7 +115,12 @@ impl Agent {
                 if let Some(started) = session.started_at.take() {
                     self.metrics.start_took(StartPhase::Confirm, self.clock.now().since(started));
                 }
-                *session.confirmed.borrow_mut() = Some(path.clone().unwrap_or_else(|| "a fresh start".to_owned()));
+                let what = path.clone().unwrap_or_else(|| "a fresh start".to_owned());
+                if !session.said.confirmed {
+                    let text = format!("epoch {}: Flink runs from {what}", session.epoch());
+                    self.event(Severity::Normal, "RestoreConfirmed", text);
+                }
+                *session.confirmed.borrow_mut() = Some(what);
                 let point = restored.zip(path).map(|(restored, path)| PointRef {
                     path,
                     checkpoint_id: Some(restored.id),
@@ -133,10 +139,15 @@ impl Agent {
     }
 
     /// A job that runs from something else is cancelled at once, without a savepoint, and nothing of its epoch is used.
-    async fn void(&self, session: &Session, job: &Job, wrong: &str) {
+    async fn void(self: &Rc<Self>, session: &Session, job: &Job, wrong: &str) {
         session.void.set(true);
         tracing::error!(epoch = session.epoch(), job_id = %job.id, reason = wrong, "the job is cancelled");
         self.metrics.confirmed(false);
+        self.event(
+            Severity::Warning,
+            "RestoredWrong",
+            format!("epoch {}: the job is cancelled: {wrong}", session.epoch()),
+        );
         let mut cancelled = session.flink.cancel(job.id).await;
         if cancelled.is_err() {
             tokio::time::sleep(AGAIN).await;
@@ -176,7 +187,7 @@ impl Agent {
         self.record.add_and_keep(&session.marker, &[entry]).await == RecordReply::Done
     }
 
-    async fn job_ended(&self, session: &Session, job: &Job) {
+    async fn job_ended(self: &Rc<Self>, session: &Session, job: &Job) {
         let end = loop {
             match stop::read_end(&session.flink, job.id).await {
                 Some(end) => break end,
@@ -186,6 +197,7 @@ impl Agent {
         let End { how, savepoint, reason, .. } = &end;
         let path = savepoint.as_ref().map(|point| point.path.as_str());
         tracing::info!(how = how.as_str(), savepoint = path, reason, "the job came to its own end");
+        self.tell_of_end(session, &end);
         self.keep(session, stop::end_facts(&end, session.epoch(), None)).await;
         let exit = if end.how == EndKind::Failed { Exit::Failed } else { Exit::Done };
         self.release(session, &format!("the job {}", how.as_str()), exit, false);

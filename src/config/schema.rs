@@ -49,6 +49,7 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("pod.namespace", None),
     ("pod.uid", None),
     ("pod.ip", None),
+    ("pod.termination_log", Some("/dev/termination-log")),
     ("guard.agent", None),
     ("guard.settle", Some("2s")),
     ("guard.checkpoint", Some("off")),
@@ -338,6 +339,8 @@ words! {
 
 words! {
     /// The least severe level that is logged.
+    #[derive(serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+    #[serde(rename_all = "snake_case")]
     LogLevel {
         /// Everything.
         Trace = "trace",
