@@ -11,6 +11,7 @@ mod guards;
 mod handover;
 mod jobs;
 mod on_demand;
+mod past;
 mod periodic;
 mod presence;
 mod pruning;
@@ -106,6 +107,7 @@ pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
         None => None,
     };
     let metrics = Metrics::install();
+    metrics.allowed(config.stop.grace, config.stop.reserve);
     let agent = Rc::new(Agent {
         cluster: OnceCell::new(),
         guards: Guards::new(),
@@ -127,7 +129,7 @@ pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
     });
     // A record that hangs must keep neither probes nor signals waiting.
     let republishing = Rc::clone(&agent);
-    tokio::task::spawn_local(async move { republishing.republish_last_stop().await });
+    tokio::task::spawn_local(async move { republishing.republish().await });
     let looking = Rc::clone(&agent);
     tokio::task::spawn_local(async move { looking.look_now_and_then().await });
     let admin_address = admin_listener.as_ref().and_then(|listener| listener.local_addr().ok());
@@ -262,23 +264,5 @@ impl Agent {
             Ok(id)
         });
         Ok(known.await?.as_str())
-    }
-
-    /// What the last stop came to was not scraped from the process that ended with it.
-    async fn republish_last_stop(&self) {
-        if self.cluster().await.is_err() {
-            return;
-        }
-        let Ok(snapshot) = self.record.load().await else { return };
-        let history = crate::protocol::history::History::read(&snapshot.entries);
-        let last = history.epochs.values().rev().find_map(|epoch| epoch.stopped.as_ref());
-        if let Some((outcome, _, at)) = last {
-            self.metrics.last_stop(*outcome, *at);
-        }
-        let savepoints = history.saved().filter(|(_, saved)| saved.kind != crate::protocol::point::Kind::Checkpoint);
-        if let Some(at) = savepoints.map(|(_, saved)| saved.completed_at).max() {
-            self.metrics.last_savepoint(at);
-        }
-        self.tell_how_long_it_took().await;
     }
 }

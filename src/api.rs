@@ -13,6 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::LogLevel;
 use crate::flink::Access;
 use crate::flink::setup::Setup;
 use crate::protocol::entry::{Attempt, Holder};
@@ -154,6 +155,12 @@ pub struct Orders {
     /// Whether the cluster runs several jobs, each of which is stopped.
     #[serde(default)]
     pub several: bool,
+    /// What the stop came to, in one line.
+    #[serde(default)]
+    pub summary: Option<String>,
+    /// The level at which a person wants this process to log.
+    #[serde(default)]
+    pub log_level: Option<LogLevel>,
     /// End the entrypoint.
     pub release: Option<ReleaseOrder>,
 }

@@ -205,6 +205,12 @@ pub enum Verb {
     Takeover,
     /// Stop the job with a savepoint and wait until that is durable: for a preStop hook
     Drain,
+    /// Say at which level the agent logs, or have it and `run` log at another one until they end
+    LogLevel {
+        /// The new level
+        #[arg(value_enum)]
+        level: Option<config::LogLevel>,
+    },
 }
 
 /// What is to be taken.

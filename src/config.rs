@@ -69,6 +69,8 @@ pub struct Config {
     pub pod: Pod,
     /// What guards may ask for.
     pub guard: Guard,
+    /// Where the kubelet looks for the container's last word.
+    pub termination_log: PathBuf,
     /// What is served to the network.
     pub admin: Admin,
     /// What is logged, and how.
@@ -86,6 +88,8 @@ pub struct Client {
     pub stop: Stop,
     /// How a guard conducts itself.
     pub guard: Guard,
+    /// Where the kubelet looks for the container's last word.
+    pub termination_log: PathBuf,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -369,6 +373,7 @@ impl Config {
             handover: handover?,
             pod,
             guard: client.guard,
+            termination_log: client.termination_log,
             admin: Admin { address: address? },
             log: client.log,
         })
@@ -450,6 +455,7 @@ impl Client {
         let settle = reader.get("guard.settle", schema::duration);
         let before = reader.get("guard.checkpoint", |text| schema::unless_off(text, schema::positive_duration));
         let recovery = reader.get("flink.recovery", Recovery::parse);
+        let termination_log = reader.get("pod.termination_log", schema::absolute_path);
         let format = reader.get("log.format", LogFormat::parse);
         let level = reader.get("log.level", LogLevel::parse);
         let (socket, control_socket, stop) = (socket?, control_socket?, Stop { grace: grace?, reserve: reserve? });
@@ -460,7 +466,14 @@ impl Client {
             reader.conflict("control_socket", &format!("expected another path than {}", reader.place("socket")));
         }
         let guard = Guard { agent, settle: settle?, checkpoint: before?, recovery: recovery? };
-        Some(Self { socket, control_socket, stop, guard, log: Log { format: format?, level: level? } })
+        Some(Self {
+            socket,
+            control_socket,
+            stop,
+            guard,
+            termination_log: termination_log?,
+            log: Log { format: format?, level: level? },
+        })
     }
 }
 

@@ -26,6 +26,8 @@ use crate::protocol::entry::Attempt;
 use crate::protocol::id::{JobId, TriggerId};
 use crate::protocol::point::Format;
 use crate::protocol::stop::{Job, JobsReply, PollReply, PostReply};
+use crate::telemetry::metrics;
+use crate::telemetry::words::Peer;
 
 /// A client of one JobManager.
 #[derive(Debug, Clone)]
@@ -163,6 +165,21 @@ impl Flink {
     }
 
     async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<T, Error> {
+        let answered = self.ask(method, path, body).await;
+        // What Flink does not know, or refuses, it has understood.
+        let understood = |error: &Error| matches!(error, Error::Status { status, .. } if status.is_client_error());
+        if answered.as_ref().is_err_and(|error| !understood(error)) {
+            metrics::request_failed(Peer::Flink);
+        }
+        answered
+    }
+
+    async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,

@@ -20,6 +20,8 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 
 use crate::config::{self, Config, RecordKind};
+use crate::telemetry::metrics;
+use crate::telemetry::words::Peer;
 pub use error::Error;
 pub use event::Severity;
 use http_body_util::BodyExt as _;
@@ -115,13 +117,15 @@ impl Kubernetes {
 
     /// Sends one request; a token that the API server does not take is read anew once.
     pub(crate) async fn call(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Answer, Error> {
-        match self.call_once(method, path, body).await {
-            Err(Error::Status { code: 401, .. }) => {
-                *self.inner.client.lock().await = None;
-                self.call_once(method, path, body).await
-            }
-            answered => answered,
+        let mut answered = self.call_once(method, path, body).await;
+        if let Err(Error::Status { code: 401, .. }) = answered {
+            *self.inner.client.lock().await = None;
+            answered = self.call_once(method, path, body).await;
         }
+        if answered.as_ref().is_err_and(|error| !error.is_not_found() && !error.is_conflict()) {
+            metrics::request_failed(Peer::Kubernetes);
+        }
+        answered
     }
 
     /// The same for what can't wait: an API server that asked for patience is asked all the same.

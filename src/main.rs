@@ -73,7 +73,8 @@ async fn dispatch(cli: Cli, signals: Signals) -> anyhow::Result<Exit> {
             } else {
                 let client = Client::load(file, std::env::vars(), flags)?;
                 telemetry::log::begin(&client.log);
-                run::Options { argv: command, socket: client.socket, on_refusal, agent: None }
+                let (socket, termination_log) = (client.socket, client.termination_log);
+                run::Options { argv: command, socket, on_refusal, agent: None, termination_log }
             };
             run::run(options, signals).await
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::cluster;
-use crate::config::{Config, OnUnverifiable};
+use crate::config::{Config, LogLevel, OnUnverifiable};
 use crate::doctor::{self, Finding, Running, Subject};
 use crate::flink::Flink;
 use crate::flink::setup::Setup;
@@ -61,6 +61,11 @@ pub enum Request {
     Savepoint {
         /// Its format.
         format: Format,
+    },
+    /// At which level does the agent log?
+    LogLevel {
+        /// From now on at this one.
+        level: Option<LogLevel>,
     },
     /// What is not needed any more is deleted.
     Prune {
@@ -237,6 +242,11 @@ pub async fn answer(
                  set control_socket). If it has just ended, savepointd history will show what it had begun",
                 config.control_socket.display()
             );
+            return refused(reason, true);
+        }
+        Request::LogLevel { .. } => {
+            let socket = config.control_socket.display();
+            let reason = format!("no agent answers on {socket}: ask in its container (kubectl exec), or set control_socket");
             return refused(reason, true);
         }
         Request::Prune { by_flink: true, .. } if flink.is_none() => Err(refused(
@@ -427,7 +437,7 @@ async fn plan(
         own: None,
     };
     let mut start = Start::begin(plan);
-    let verdict = start::drive(&mut start, &hands, Clock::start()).await;
+    let (verdict, _) = start::drive(&mut start, &hands, Clock::start()).await;
     let (version, situation) = (SITUATION, start.chosen_from().map(Box::new));
     Ok(match verdict {
         Verdict::Go(go) => {

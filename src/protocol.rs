@@ -18,6 +18,7 @@ pub mod native;
 pub mod options;
 pub mod outcome;
 pub mod periodic;
+pub mod phase;
 pub mod point;
 pub mod retention;
 pub mod salvage;

@@ -23,6 +23,8 @@ use crate::protocol::history::History;
 use crate::protocol::stop::RecordReply;
 use crate::report;
 use crate::storage::{self, Storage};
+use crate::telemetry::metrics;
+use crate::telemetry::words::Operation;
 use marker::Marker;
 
 /// Why the record could not be read or written.
@@ -150,7 +152,7 @@ impl Record {
     /// If any of it can't be read.
     pub async fn load(&self) -> Result<Snapshot, Error> {
         let mut known = self.known.lock().await;
-        self.store.refresh(&mut known).await?;
+        told(Operation::Read, self.store.refresh(&mut known).await)?;
         Ok(known.clone())
     }
 
@@ -160,7 +162,7 @@ impl Record {
     /// # Errors
     /// If the store does not take them, or it is unknown whether it has.
     pub async fn append(&self, snapshot: &mut Snapshot, entries: &[Entry]) -> Result<Append, Error> {
-        let appended = self.store.append(snapshot, entries).await?;
+        let appended = told(Operation::Write, self.store.append(snapshot, entries).await)?;
         if appended == Append::Done {
             snapshot.clone_into(&mut *self.known.lock().await);
         }
@@ -203,7 +205,7 @@ impl Record {
     async fn try_add(&self, entries: &[Entry]) -> Result<RecordReply, Error> {
         let mut known = self.known.lock().await;
         if known.entries.is_empty() {
-            self.store.refresh(&mut known).await?;
+            told(Operation::Read, self.store.refresh(&mut known).await)?;
         }
         loop {
             let is_known = |entry: &Entry| known.entries.iter().any(|other| other.write_id == entry.write_id);
@@ -216,12 +218,18 @@ impl Record {
             {
                 return Ok(RecordReply::Superseded(format!("epoch {newest} has begun")));
             }
-            if self.store.append(&mut known, &missing).await? == Append::Done {
+            if told(Operation::Write, self.store.append(&mut known, &missing).await)? == Append::Done {
                 return Ok(RecordReply::Done);
             }
-            self.store.refresh(&mut known).await?;
+            told(Operation::Read, self.store.refresh(&mut known).await)?;
         }
     }
+}
+
+/// Has a metric say whether the record could be read or written.
+fn told<T>(operation: Operation, result: Result<T, Error>) -> Result<T, Error> {
+    metrics::record_failing(operation, result.is_err());
+    result
 }
 
 /// A new entry.

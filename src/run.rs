@@ -14,11 +14,13 @@ use nix::sys::signal::Signal as Kill;
 use tokio::sync::{mpsc, watch};
 
 use crate::api::{ClaimRequest, Exited, Finish, ReleaseOrder, StopRequest};
-use crate::child::{self, Entrypoint};
+use crate::child::{self, Entrypoint, Status};
 use crate::clock::Clock;
+use crate::config::LogLevel;
 use crate::exit::Exit;
 use crate::protocol::time::{Deadline, Moment};
 use crate::signals::{Signal, Signals};
+use crate::telemetry::{log, termination};
 use crate::{holder, http, random};
 use alone::Told;
 use embedded::Embedded;
@@ -45,6 +47,8 @@ pub struct Options {
     pub on_refusal: OnRefusal,
     /// The command line of an agent of its own, where there is no sidecar.
     pub agent: Option<Vec<String>>,
+    /// Where the kubelet looks for the container's last word.
+    pub termination_log: PathBuf,
 }
 
 /// How long the agent is looked for before `run` finishes a stop alone.
@@ -131,6 +135,9 @@ async fn entrypoint(
         kill_at: None,
         killed: false,
         alone: false,
+        summary: None,
+        log_level: None,
+        termination_log: options.termination_log.clone(),
         gone: watch::Sender::new(false),
         deadline: watch::Sender::new(Deadline::after(clock.now(), Duration::ZERO, Duration::ZERO)),
     };
@@ -158,6 +165,12 @@ struct Supervision {
     killed: bool,
     /// The agent is not waited for any more.
     alone: bool,
+    /// What the stop came to, in one line, as the agent told.
+    summary: Option<String>,
+    /// At which level the agent has this process log.
+    log_level: Option<LogLevel>,
+    /// Where the kubelet looks for the container's last word.
+    termination_log: PathBuf,
     gone: watch::Sender<bool>,
     /// The held signal's deadline, for a stop that `run` finishes alone.
     deadline: watch::Sender<Deadline>,
@@ -198,6 +211,7 @@ impl Supervision {
         };
         self.gone.send_replace(true);
         self.entrypoint.end_what_is_left();
+        termination::leave(&self.termination_log, &self.last_word(status));
         self.report(status.exited(self.finish.epoch)).await;
         if let (Some(embedded), Some(held)) = (embedded, &self.held) {
             // What the stop came to may still have to be recorded.
@@ -210,6 +224,19 @@ impl Supervision {
             (Some(_), _) | (_, Some(_)) => Exit::Terminated,
             (None, None) => status.exit(),
         })
+    }
+
+    /// How this life of the entrypoint ended, in one line.
+    fn last_word(&self, status: Status) -> String {
+        match (&self.summary, &self.release) {
+            (Some(summary), Some(_)) => summary.clone(),
+            (_, Some(ReleaseOrder { outcome: Some(outcome), reason, .. })) => format!("{}: {reason}", outcome.as_str()),
+            (_, Some(ReleaseOrder { reason, .. })) => reason.clone(),
+            (_, None) => match status {
+                Status::Code(code) => format!("the entrypoint ended by itself with code {code}"),
+                Status::Signal(signal) => format!("the entrypoint was ended by {signal}"),
+            },
+        }
     }
 
     fn asked_to_stop(&mut self, signal: &'static str) {
@@ -257,6 +284,10 @@ impl Supervision {
             News::Orders(orders) => {
                 self.connected = true;
                 self.stop.hear(&orders);
+                self.summary.clone_from(&orders.summary);
+                if let Some(level) = orders.log_level.filter(|level| self.log_level.replace(*level) != Some(*level)) {
+                    log::change(level);
+                }
                 if orders.kill_at.is_some() && orders.kill_at != self.told {
                     self.told = orders.kill_at;
                     self.move_deadline();
@@ -438,6 +469,7 @@ impl Options {
             agent.extend(["--set".to_owned(), format!("socket={}", socket.display())]);
             agent.extend(["--set".to_owned(), format!("control_socket={}", directory.join("control.sock").display())]);
         }
-        Ok(Self { argv, socket, on_refusal, agent: Some(agent) })
+        let termination_log = config.termination_log.clone();
+        Ok(Self { argv, socket, on_refusal, agent: Some(agent), termination_log })
     }
 }

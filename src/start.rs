@@ -12,6 +12,7 @@ use crate::kubernetes::{self, Kubernetes};
 use crate::protocol::Step;
 use crate::protocol::entry::{Entry, Fact, PodRef};
 use crate::protocol::history::History;
+use crate::protocol::phase::{StartPhase, Stopwatch};
 use crate::protocol::point::Listing;
 use crate::protocol::start::{Appended, Effect, Event, Liveness, Loaded, Start, Trouble, Verdict};
 use crate::protocol::stop::Search;
@@ -19,6 +20,8 @@ use crate::record::marker::Marker;
 use crate::record::{self, Append, Record, Snapshot};
 use crate::report;
 use crate::storage::{self, Storage};
+use crate::telemetry::metrics;
+use crate::telemetry::words::Verification;
 
 /// What a start works with.
 #[derive(Debug)]
@@ -44,15 +47,20 @@ struct Known {
     marker: Vec<Entry>,
 }
 
-/// Drives a start to its verdict.
-pub async fn drive(start: &mut Start, hands: &Hands, clock: Clock) -> Verdict {
+/// Drives a start to its verdict; says what each phase took, too.
+pub async fn drive(start: &mut Start, hands: &Hands, clock: Clock) -> (Verdict, Stopwatch<StartPhase>) {
     let mut known = Known::default();
+    let mut watch = Stopwatch::begin(StartPhase::Read, clock.now());
     loop {
         match start.next(clock.now()) {
-            Step::Done(verdict) => return verdict,
+            Step::Done(verdict) => {
+                watch.enter(StartPhase::Confirm, clock.now());
+                return (verdict, watch);
+            }
             Step::Wait(until) => tokio::time::sleep_until(clock.instant(until)).await,
             Step::Do { effect, until } => {
                 tracing::debug!(?effect, "start");
+                watch.enter(StartPhase::of(&effect), clock.now());
                 let event = tokio::select! {
                     event = hands.carry_out(&effect, &mut known) => event,
                     () = tokio::time::sleep_until(clock.instant(until)) => no_answer(&effect),
@@ -136,7 +144,11 @@ impl Hands {
                 let declared = storage::ha::declare_ended(&self.storage, places, *job_id).await;
                 Event::Declared(declared.map_err(|error| of_storage(&error)))
             }
-            Effect::Verify(path) => Event::Verified(storage::look(&self.storage, path, None).await),
+            Effect::Verify(path) => {
+                let found = storage::look(&self.storage, path, None).await;
+                metrics::verified(Verification::of(&found));
+                Event::Verified(found)
+            }
             Effect::Mark { epoch } => Event::Marked(self.mark(known, *epoch).await.map_err(|error| trouble(&error))),
         }
     }

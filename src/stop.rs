@@ -19,6 +19,7 @@ use crate::protocol::entry::{Attempt, Entry, Fact, JobEvent, Saved};
 use crate::protocol::ha::Places;
 use crate::protocol::id::JobId;
 use crate::protocol::outcome::StopOutcome;
+use crate::protocol::phase::{StopPhase, Stopwatch, Took};
 use crate::protocol::point::{Kind, PointRef};
 use crate::protocol::stop::{
     CheckpointReply, Effect, Ending, Event, InFlight, JobsReply, PollReply, PostReply, RecordReply, Release, Search,
@@ -29,6 +30,8 @@ use crate::record::marker::Marker;
 use crate::record::{self, Record};
 use crate::report;
 use crate::storage::{self, Storage};
+use crate::telemetry::metrics;
+use crate::telemetry::words::Verification;
 pub use end::read_end;
 pub use several::{Several, drive_all};
 
@@ -61,6 +64,8 @@ pub struct Hands {
     pub known: Vec<String>,
     /// What the savepoint is expected to take, to be kept beside what it took.
     pub predicted: Option<Duration>,
+    /// What the stop has taken so far; none where that is not recorded.
+    pub took: Option<Cell<Took>>,
     /// Turns true when the JobManager's process has ended.
     pub gone: watch::Receiver<bool>,
     /// When it has to be over; what is told later counts from then on.
@@ -75,6 +80,7 @@ pub async fn drive(
     attempted: impl Fn(&Attempt),
 ) -> (Release, Vec<Entry>) {
     let mut prepared: Vec<Entry> = Vec::new();
+    let mut watch = Stopwatch::begin(StopPhase::Decide, stop.began());
     'steps: loop {
         if *hands.gone.borrow_and_update() {
             stop.on(Event::JobManagerGone, clock.now());
@@ -97,6 +103,10 @@ pub async fn drive(
             }
             Step::Do { effect, mut until } => {
                 tracing::debug!(?effect, "stop");
+                watch.enter(StopPhase::of(&effect), clock.now());
+                if let Some(took) = &hands.took {
+                    took.set(Took::from(&watch));
+                }
                 if let Effect::Note(attempt) | Effect::Post(attempt) = &effect {
                     attempted(attempt);
                 }
@@ -214,7 +224,11 @@ impl Hands {
                 let found = storage::newest_savepoint(&self.storage, &self.target, above, &self.known, until);
                 Event::Searched(found.await)
             }
-            Effect::Verify(location) => Event::Searched(storage::look(&self.storage, location, Some(until)).await),
+            Effect::Verify(location) => {
+                let found = storage::look(&self.storage, location, Some(until)).await;
+                metrics::verified(Verification::of(&found));
+                Event::Searched(found)
+            }
             Effect::FindCheckpoint => Event::Searched(match self.job_id.get() {
                 Some(job_id) => {
                     storage::newest_checkpoint(&self.storage, &self.checkpoints, job_id, self.above, until).await
@@ -259,7 +273,7 @@ impl Hands {
         let (outcome, reason) = (ending.outcome, ending.reason.clone());
         facts.push(match (&self.job_name, self.job_id.get()) {
             (Some(name), Some(job_id)) => Fact::of_job(job_id, name, JobEvent::Stopped { outcome, reason }),
-            _ => Fact::Stopped { outcome, reason },
+            _ => Fact::Stopped { outcome, reason, took: self.took.as_ref().map(Cell::get) },
         });
         facts
     }

@@ -81,6 +81,7 @@ pub async fn run(
             }
         }
         Verb::Savepoint(cli) => savepoint::savepoint(&cli, &config()?).await,
+        Verb::LogLevel { level } => Ok(said(ask(Request::LogLevel { level }, &config()?).await?)),
         Verb::Drain => drain::drain(&client()?).await,
         Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) => Ok(Exit::Usage),
         Verb::Inspect { .. } | Verb::Verify { .. } => Ok(Exit::Usage),

@@ -74,6 +74,18 @@ else
     printf '%s\nTests on object stores are left out.\n' "$missing"
 fi
 
+prometheus=no
+if [ "$size" = bench ]; then
+    :
+elif missing=$(tests/prometheus.sh --check 2>&1); then
+    prometheus=yes
+elif [ "${CI:-}" = true ]; then
+    echo "$missing" >&2
+    exit 69
+else
+    printf '%s\nTests with a real Prometheus are left out.\n' "$missing"
+fi
+
 step "static binary"
 cargo static
 binary=$CARGO_TARGET_DIR/release/savepointd
@@ -114,13 +126,22 @@ if [ $node = yes ]; then
     # shellcheck disable=SC2086 # no blanks in them
     tests/node/node.sh up --parent $$ $images
 fi
+left_out=()
 if [ $stores = yes ]; then
     step "object stores"
     wait "$installing" || { cat "$stores_log" >&2; exit 1; }
     tests/flink/s3.sh 1.20.0
-    filter=()
 else
-    filter=(-E 'not (binary(stores) or binary(flink) & test(/^(s3|hdfs)::/))')
+    left_out+=('binary(stores)' 'binary(flink) & test(/^(s3|hdfs)::/)')
 fi
+if [ $prometheus = yes ]; then
+    tests/prometheus.sh
+else
+    left_out+=('binary(observe)')
+fi
+filter=()
+for tests in ${left_out[@]+"${left_out[@]}"}; do
+    filter=(-E "${filter[1]:-all()} - ($tests)")
+done
 step "tests"
 SPTEST_CYCLES=$cycles SPTEST_NODE_CYCLES=$node_cycles cargo nextest run --locked ${filter[@]+"${filter[@]}"} ${ignored[@]+"${ignored[@]}"}

@@ -28,7 +28,10 @@ pub(super) fn handler(agent: &Rc<Agent>) -> Handler {
 async fn route(agent: &Rc<Agent>, request: &Request<Incoming>) -> Response<Body> {
     let plain = |status, text: String| http::text(status, "text/plain; charset=utf-8", text);
     match (request.method().as_str(), request.uri().path()) {
-        ("GET", "/metrics") => http::text(StatusCode::OK, "text/plain; version=0.0.4", agent.metrics.render()),
+        ("GET", "/metrics") => {
+            agent.metrics.guards(agent.guards.number());
+            http::text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", agent.metrics.render())
+        }
         ("GET", "/livez") => plain(StatusCode::OK, "alive\n".to_owned()),
         ("GET", "/readyz") => match agent.readiness().await {
             Ok(()) => plain(StatusCode::OK, "ready\n".to_owned()),

@@ -14,11 +14,13 @@ use crate::protocol::entry::{Directories, Holder, PodRef};
 use crate::protocol::history::History;
 use crate::protocol::id::JobId;
 use crate::protocol::inject::{Injection, inject};
+use crate::protocol::phase::StartPhase;
 use crate::protocol::point::Format;
 use crate::protocol::start::{Go, JobIds, Start, Verdict};
 use crate::record::marker::Marker;
 use crate::start::{plan, reach};
 use crate::storage::{self, Storage};
+use crate::telemetry::words::Gate;
 use crate::{kubernetes, report, start};
 
 impl Agent {
@@ -83,7 +85,8 @@ impl Agent {
         };
         let mut plan = plan::of(&self.config, cluster, holder, directories.clone(), &setup, job_ids);
         plan.running = running;
-        let go = match start::drive(&mut Start::begin(plan), &hands, self.clock).await {
+        let (verdict, watch) = start::drive(&mut Start::begin(plan), &hands, self.clock).await;
+        let go = match verdict {
             Verdict::Go(go) => go,
             Verdict::No { decision, reason, .. } => {
                 return Ok(ClaimReply::No { decision: decision.as_str().to_owned(), reason });
@@ -97,6 +100,9 @@ impl Agent {
             Verdict::Later { reason, holder: None } => return Ok(ClaimReply::Later { reason, soon: false }),
             Verdict::Superseded { reason } => return Ok(ClaimReply::Superseded { reason }),
         };
+        for phase in StartPhase::ALL {
+            self.metrics.start_took(phase, watch.spent(phase));
+        }
         let restore = go.base.as_ref().map(|base| base.path.clone());
         let injection = self.injection(&setup, restore.clone(), go.job_id.filter(|_| job_ids == JobIds::Derived));
         let argv = inject(&argv, &injection).map_err(|error| error.to_string())?;
@@ -236,8 +242,9 @@ impl Agent {
             former.gone.send_replace(true);
         }
         let (epoch, several, after) = (session.epoch(), session.several.get(), session.newest.get());
-        self.orders.send_replace(Orders { epoch, after, several, ..Orders::default() });
-        self.metrics.epoch(session.epoch());
+        let log_level = self.orders.borrow().log_level;
+        self.orders.send_replace(Orders { epoch, after, several, log_level, ..Orders::default() });
+        self.metrics.epoch(session.epoch(), session.go.goes_back);
         self.guards.tell(session.epoch(), Turn::Claimed);
         if running {
             self.started(&session);
@@ -267,6 +274,7 @@ impl Agent {
                 ("later", format!("waiting: {reason}"))
             }
         };
+        self.metrics.gate(Gate::after(decision));
         self.event_of_start(decision, &text);
         *self.gate.borrow_mut() = text;
         decision

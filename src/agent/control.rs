@@ -8,10 +8,12 @@ use hyper::{Request, Response, StatusCode};
 
 use super::Agent;
 use super::savepoints::Refusal;
+use crate::config::LogLevel;
 use crate::doctor::Running;
 use crate::http::{self, Body, Handler};
 use crate::people;
 use crate::protocol::point::Kind;
+use crate::telemetry::log;
 
 pub(super) fn handler(agent: &Rc<Agent>) -> Handler {
     let agent = Rc::clone(agent);
@@ -31,6 +33,9 @@ async fn route(agent: &Rc<Agent>, request: Request<Incoming>) -> Result<Response
                     Err(Refusal { reason, passes }) => people::Answer::Refused { reason, passes },
                 };
                 return Ok(http::json(StatusCode::OK, &answer));
+            }
+            if let people::Request::LogLevel { level } = asked {
+                return Ok(http::json(StatusCode::OK, &agent.log_level(level)));
             }
             let mut storage = agent.storage.clone();
             if let Some(session) = agent.session.borrow().as_ref() {
@@ -65,6 +70,25 @@ async fn route(agent: &Rc<Agent>, request: Request<Incoming>) -> Result<Response
 }
 
 impl Agent {
+    /// Logs at another level from now on, and has `run` do the same; or says at which.
+    fn log_level(&self, level: Option<LogLevel>) -> people::Answer {
+        let Some(level) = level else {
+            let asked_for = self.orders.borrow().log_level;
+            let level = asked_for.unwrap_or(self.config.log.level);
+            return people::Answer::Done(format!("the agent logs at level {level}"));
+        };
+        self.orders.send_modify(|orders| orders.log_level = Some(level));
+        if !log::change(level) {
+            let reason = "the level can't be changed: this agent's log was set up by another program".to_owned();
+            return people::Answer::Refused { reason, passes: false };
+        }
+        tracing::info!(level = %level, "a person has changed the level of the log");
+        people::Answer::Done(format!(
+            "the agent and run log at level {level} until they end or you say otherwise; then log.level counts again, which is {}",
+            self.config.log.level
+        ))
+    }
+
     /// The job that runs, as `doctor` wants it.
     fn running(&self) -> Option<Running> {
         let session = self.served().filter(|session| session.started.get())?;

@@ -12,6 +12,7 @@ use crate::kubernetes::Severity;
 use crate::protocol::entry::{Fact, Saved};
 use crate::protocol::estimate::advice::{Advice, Fit, Grantor};
 use crate::protocol::estimate::{Evidence, Measured, Sample, predict};
+use crate::protocol::point::Kind;
 use crate::random;
 
 /// How soon Flink is asked first.
@@ -71,6 +72,7 @@ impl Agent {
             let mut evidence = session.evidence.borrow_mut();
             (evidence.here, evidence.overtakes) = (samples, overtakes);
         }
+        self.note_newest_checkpoint(session);
         self.foresee(session);
         self.warn_of_a_short_grace(session);
         apart.clamp(OFTEN, SELDOM)
@@ -118,15 +120,12 @@ impl Agent {
         session.advised.set(Some((advice.fit, advice.enough)));
     }
 
-    /// What the newest savepoint of a stop took, beside what was predicted, so that people can trust that.
-    pub(super) async fn tell_how_long_it_took(&self) {
-        let known = self.record.known().await;
-        let newest = known.entries.iter().rev().find_map(|entry| match &entry.fact {
-            Fact::Saved(saved) if saved.predicted_ms.is_some() => Some(saved),
-            _ => None,
-        });
-        if let Some((took, predicted)) = newest.and_then(|saved| Some((saved.duration_ms?, saved.predicted_ms?))) {
-            self.metrics.took(Duration::from_millis(took), Duration::from_millis(predicted));
+    /// A retained checkpoint is a restore point like any other, and mostly the newest.
+    fn note_newest_checkpoint(&self, session: &Session) {
+        let evidence = session.evidence.borrow();
+        let checkpoints = evidence.here.iter().filter(|sample| sample.measured == Measured::Checkpoint);
+        if let Some(newest) = checkpoints.max_by_key(|sample| sample.at) {
+            self.metrics.newest_point(Kind::Checkpoint, Some(newest.state), newest.at);
         }
     }
 }

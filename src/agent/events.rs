@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::Agent;
 use super::session::Session;
 use crate::kubernetes::Severity;
+use crate::protocol::entry::{End, EndKind};
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::stop::Release;
 use crate::report;
+use crate::telemetry::termination;
 
 /// An Event is worth waiting for at the very end, but not for long.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -43,7 +45,8 @@ impl Agent {
         self.event(severity, reason, text.to_owned());
     }
 
-    pub(super) fn event_of_stop(self: &Rc<Self>, session: &Session, release: &Release, took: Duration) {
+    /// Says what a stop came to, in an Event, and as the last word of both containers.
+    pub(super) fn tell_of_stop(self: &Rc<Self>, session: &Session, release: &Release, took: Duration) {
         let (severity, reason) = match release.outcome {
             StopOutcome::Savepoint => (Severity::Normal, "SavepointTaken"),
             StopOutcome::Checkpoint => (Severity::Warning, "StoppedOnCheckpoint"),
@@ -55,6 +58,24 @@ impl Agent {
         let point = release.point.as_ref().map(|point| format!("{}: ", point.path)).unwrap_or_default();
         let cause = session.cause.borrow().as_ref().map(|cause| format!("; {cause}")).unwrap_or_default();
         let epoch = session.epoch();
-        self.event(severity, reason, format!("epoch {epoch}, {took:.1?}: {point}{}{cause}", release.reason));
+        let text = format!("epoch {epoch}, {took:.1?}: {point}{}{cause}", release.reason);
+        let summary = format!("{}: {text}", release.outcome.as_str());
+        self.last_word(&summary);
+        self.order(epoch, |orders| orders.summary = Some(summary));
+        self.event(severity, reason, text);
+    }
+
+    /// Leaves the line that is shown of this container when it has ended.
+    pub(super) fn last_word(&self, text: &str) {
+        termination::leave(&self.config.termination_log, text);
+    }
+
+    /// Says how the job came to its own end.
+    pub(super) fn tell_of_end(self: &Rc<Self>, session: &Session, end: &End) {
+        let severity = if end.how == EndKind::Failed { Severity::Warning } else { Severity::Normal };
+        let why = if end.reason.is_empty() { String::new() } else { format!(": {}", end.reason) };
+        let text = format!("epoch {}: the job {}{why}", session.epoch(), end.how.as_str());
+        self.last_word(&text);
+        self.event(severity, "JobEnded", text);
     }
 }

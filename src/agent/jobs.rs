@@ -63,6 +63,7 @@ impl Agent {
         *session.confirmed.borrow_mut() = Some("a cluster of several jobs".to_owned());
         session.progressed.set(true);
         self.metrics.confirmed(true);
+        self.metrics.no_newest_point();
     }
 
     async fn look_at_job(self: &Rc<Self>, session: &Session, job: &Job) -> Option<Stateless> {

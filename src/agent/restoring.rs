@@ -1,11 +1,13 @@
 //! A restore that fails: from the start until Flink has confirmed what it restored, the job's failures are read, and those
 //! that the point is to blame for are counted in the record.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::Agent;
 use super::session::Session;
 use crate::exit::Exit;
+use crate::kubernetes::Severity;
 use crate::protocol::entry::{Fact, RestoreFailed};
 use crate::protocol::failure::{Failure, classify};
 use crate::protocol::stop::{Job, JobState};
@@ -69,7 +71,7 @@ impl Agent {
     }
 
     /// Records that the point could not be restored, and ends the JobManager: the next start decides what comes of that.
-    pub(super) async fn give_up_restoring(&self, session: &Session, failed: RestoreFailed) {
+    pub(super) async fn give_up_restoring(self: &Rc<Self>, session: &Session, failed: RestoreFailed) {
         session.restore_failed.set(true);
         // A JobManager that ends by itself takes `run` along, and an agent that `run` has started.
         let _recorded = self.closing.token();
@@ -78,6 +80,7 @@ impl Agent {
         tracing::error!(epoch = session.epoch(), %job_id, path, class, reason, "Flink can't restore the point");
         self.metrics.restore_failed(failed.class);
         let why = format!("Flink can't restore {path}: {reason}");
+        self.event(Severity::Warning, "RestoreFailed", format!("epoch {}: {why}", session.epoch()));
         self.keep(session, vec![Fact::RestoreFailed(failed)]).await;
         self.release(session, &why, Exit::State, false);
     }

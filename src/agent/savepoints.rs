@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::Agent;
 use super::saving::Hands;
 use super::session::Session;
+use crate::kubernetes::Severity;
 use crate::protocol::entry::{Attempt, Fact, Saved};
 use crate::protocol::point::{Format, Kind, Metadata, PointRef};
 use crate::protocol::stop::{RecordReply, Search};
@@ -51,13 +52,13 @@ impl Agent {
         taking.await.unwrap_or_else(|error| Err(Refusal::later(&error.to_string())))
     }
 
-    async fn take(&self, kind: Kind, format: Format) -> Result<Saved, Refusal> {
+    async fn take(self: &Rc<Self>, kind: Kind, format: Format) -> Result<Saved, Refusal> {
         let session = self.savable()?;
         let Some(job_id) = session.job_id.get() else { return Err(Refusal::later("Flink shows no job yet")) };
         let (trigger_id, target) = (random::id(), session.finish.target.clone());
         let attempt = Attempt { job_id, trigger_id, target, format, drain: false };
         let taken = Hands::new(self, &session, kind, attempt).drive().await;
-        self.metrics.saved(kind, taken.as_ref().ok().map(|saved| saved.completed_at));
+        self.metrics.saved(kind, taken.as_ref().ok());
         match &taken {
             Ok(saved) => {
                 self.order(session.epoch(), |orders| orders.after = session.newest.get());
@@ -65,7 +66,14 @@ impl Agent {
                 let (path, kind, doubt) = (point.path.as_str(), kind.as_str(), doubt.as_deref());
                 tracing::info!(path, kind, bytes, duration_ms, doubt, "a savepoint is taken; the job goes on");
             }
-            Err(refusal) => tracing::warn!(kind = kind.as_str(), reason = refusal.reason, "no savepoint was taken"),
+            Err(refusal) => {
+                tracing::warn!(kind = kind.as_str(), reason = refusal.reason, "no savepoint was taken");
+                self.event(
+                    Severity::Warning,
+                    "SavepointFailed",
+                    format!("{} savepoint: {}", kind.as_str(), refusal.reason),
+                );
+            }
         }
         taken
     }

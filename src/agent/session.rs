@@ -73,6 +73,8 @@ pub(super) struct Session {
     /// Flink can't restore the point: that is recorded, and the JobManager ended.
     pub(super) restore_failed: Cell<bool>,
     pub(super) started: Cell<bool>,
+    /// When that was; none where this agent did not see it.
+    pub(super) started_at: Cell<Option<Moment>>,
     pub(super) stopping: Cell<bool>,
     /// The stop that is under way was asked for by a newer pod; nobody ends this one.
     pub(super) handing_over: Cell<bool>,
@@ -133,6 +135,7 @@ impl Session {
             retains: Cell::new(None),
             confirmed: RefCell::new(None),
             started: Cell::new(false),
+            started_at: Cell::new(None),
             stopping: Cell::new(false),
             handing_over: Cell::new(false),
             tried: RefCell::default(),

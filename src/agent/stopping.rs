@@ -1,5 +1,6 @@
 //! A stop as the agent carries it out, and the entrypoint's end.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::protocol::entry::{Attempt, Entry, Fact};
 use crate::protocol::id::TriggerId;
 use crate::protocol::stop::{Job, JobsReply, Plan, RecordReply, Release, Stop};
 use crate::protocol::time::{Deadline, Moment};
+use crate::telemetry::words::Gate;
 use crate::{random, record, stop};
 
 /// How soon the record is tried again.
@@ -87,7 +89,7 @@ impl Agent {
             let took = agent.clock.now().since(began);
             stop::log(&release);
             agent.metrics.stopped(&release, took);
-            agent.event_of_stop(&session, &release, took);
+            agent.tell_of_stop(&session, &release, took);
             if agent.keeps_the_job(&session, &release) {
                 return;
             }
@@ -106,7 +108,7 @@ impl Agent {
                 });
             });
             // Last, as whoever writes to the record holds it up.
-            agent.tell_how_long_it_took().await;
+            agent.publish_past().await;
         });
     }
 
@@ -185,6 +187,7 @@ impl Agent {
             after: session.newest.get(),
             known: session.said.known.borrow().clone(),
             predicted: session.prediction.borrow().as_ref().map(|prediction| prediction.savepoint.likely),
+            took: Some(Cell::default()),
             gone: session.gone.subscribe(),
             deadline: session.deadline.subscribe(),
         }
@@ -211,6 +214,7 @@ impl Agent {
         if session.started.replace(true) {
             return;
         }
+        session.started_at.set(Some(self.clock.now()).filter(|_| !session.said.confirmed));
         self.guards.tell(session.epoch(), Turn::Started);
         self.expect_line_of(session);
         let agent = Rc::clone(self);
@@ -235,6 +239,7 @@ impl Agent {
     /// The JobManager's process is gone.
     pub(super) fn ended(&self, session: &Session) {
         session.gone.send_replace(true);
+        self.metrics.gate(Gate::Closed);
         self.guards.tell(session.epoch(), Turn::Ended);
         // That an epoch is void, or that its restore failed, is still to be recorded.
         if !session.stopping.get() && !session.is_condemned() {

@@ -13,8 +13,10 @@ use super::session::Session;
 use crate::api::ReleaseOrder;
 use crate::exit::Exit;
 use crate::flink::version;
+use crate::kubernetes::Severity;
 use crate::protocol::confirm::{Confirm, Confirmation};
 use crate::protocol::entry::{End, EndKind, Fact};
+use crate::protocol::phase::StartPhase;
 use crate::protocol::point::{PointRef, normalize};
 use crate::protocol::stop::{Job, JobsReply, RecordReply};
 use crate::{record, report, stop};
@@ -88,7 +90,7 @@ impl Agent {
     }
 
     /// Compares what Flink restored with what was injected. Says what is wrong, if anything is.
-    async fn confirm(&self, session: &Session, job: &Job, confirm: &mut Confirm) -> Option<String> {
+    async fn confirm(self: &Rc<Self>, session: &Session, job: &Job, confirm: &mut Confirm) -> Option<String> {
         if session.retains.get().is_none() {
             let retains = session.flink.retains_checkpoints(job.id).await.ok()?;
             if retains == Some(false) {
@@ -112,7 +114,15 @@ impl Agent {
                 let path = restored.as_ref().map(|restored| normalize(&restored.path));
                 tracing::info!(epoch = session.epoch(), job_id = %job.id, restored = path, "the restore is confirmed");
                 self.metrics.confirmed(true);
-                *session.confirmed.borrow_mut() = Some(path.clone().unwrap_or_else(|| "a fresh start".to_owned()));
+                if let Some(started) = session.started_at.take() {
+                    self.metrics.start_took(StartPhase::Confirm, self.clock.now().since(started));
+                }
+                let what = path.clone().unwrap_or_else(|| "a fresh start".to_owned());
+                if !session.said.confirmed {
+                    let text = format!("epoch {}: Flink runs from {what}", session.epoch());
+                    self.event(Severity::Normal, "RestoreConfirmed", text);
+                }
+                *session.confirmed.borrow_mut() = Some(what);
                 let point = restored.zip(path).map(|(restored, path)| PointRef {
                     path,
                     checkpoint_id: Some(restored.id),
@@ -131,10 +141,15 @@ impl Agent {
     }
 
     /// A job that runs from something else is cancelled at once, without a savepoint, and nothing of its epoch is used.
-    async fn void(&self, session: &Session, job: &Job, wrong: &str) {
+    async fn void(self: &Rc<Self>, session: &Session, job: &Job, wrong: &str) {
         session.void.set(true);
         tracing::error!(epoch = session.epoch(), job_id = %job.id, reason = wrong, "the job is cancelled");
         self.metrics.confirmed(false);
+        self.event(
+            Severity::Warning,
+            "RestoredWrong",
+            format!("epoch {}: the job is cancelled: {wrong}", session.epoch()),
+        );
         let mut cancelled = session.flink.cancel(job.id).await;
         if cancelled.is_err() {
             tokio::time::sleep(AGAIN).await;
@@ -174,7 +189,7 @@ impl Agent {
         self.record.add_and_keep(&session.marker, &[entry]).await == RecordReply::Done
     }
 
-    async fn job_ended(&self, session: &Session, job: &Job) {
+    async fn job_ended(self: &Rc<Self>, session: &Session, job: &Job) {
         let end = loop {
             match stop::read_end(&session.flink, job.id).await {
                 Some(end) => break end,
@@ -184,6 +199,7 @@ impl Agent {
         let End { how, savepoint, reason, .. } = &end;
         let path = savepoint.as_ref().map(|point| point.path.as_str());
         tracing::info!(how = how.as_str(), savepoint = path, reason, "the job came to its own end");
+        self.tell_of_end(session, &end);
         self.keep(session, end.facts(session.epoch(), None, Timestamp::now())).await;
         let exit = if end.how == EndKind::Failed { Exit::Failed } else { Exit::Done };
         self.release(session, &format!("the job {}", how.as_str()), exit, false);

@@ -293,6 +293,8 @@ words! {
 
 words! {
     /// The least severe level that is logged.
+    #[derive(serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+    #[serde(rename_all = "snake_case")]
     LogLevel {
         /// Everything.
         Trace = "trace",

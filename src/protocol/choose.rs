@@ -135,6 +135,9 @@ pub struct Choice {
     /// What is done about that which Flink's own high availability has left.
     #[serde(default)]
     pub dealing: Dealing,
+    /// Whether it begins from something older than the newest point of the line.
+    #[serde(default)]
+    pub goes_back: bool,
     /// Every point that was looked at, newest first.
     pub candidates: Vec<Candidate>,
 }
@@ -160,6 +163,7 @@ pub fn choose(situation: &Situation) -> Choice {
     }
     let choice = leftovers::heed(situation, &points, decide(situation, &points));
     let mut choice = if_verified(situation, choice);
+    choice.goes_back = points::goes_back(&points, situation, &choice.decision);
     choice.candidates = explain::explain(&points, situation, &choice);
     choice
 }
@@ -445,7 +449,14 @@ fn going_back(situation: &Situation, points: &Points, choice: Choice) -> Choice 
 }
 
 fn plain(decision: Decision, reason: &str) -> Choice {
-    Choice { decision, reason: reason.to_owned(), consumed: None, dealing: Dealing::None, candidates: Vec::new() }
+    Choice {
+        decision,
+        reason: reason.to_owned(),
+        consumed: None,
+        dealing: Dealing::None,
+        goes_back: false,
+        candidates: Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::failure::FailureClass;
 use super::ha::Places;
 use super::id::{Id, JobId, TriggerId};
 use super::outcome::StopOutcome;
+use super::phase::Took;
 use super::point::{Format, Kind, PointRef};
 pub use end::{End, EndKind};
 pub use job::{JobEvent, OfJob};
@@ -82,6 +83,9 @@ pub enum Fact {
         outcome: StopOutcome,
         /// Why, in words.
         reason: String,
+        /// What it took until then; none where nobody measured it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        took: Option<Took>,
     },
     /// The job came to an end that no stop of ours caused.
     Ended(End),

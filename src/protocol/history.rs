@@ -9,6 +9,7 @@ use super::entry::{Attempt, Based, Claim, Directories, End, Entry, Fact, PodRef,
 use super::id::{Id, JobId};
 use super::jobs;
 use super::outcome::StopOutcome;
+use super::phase::Took;
 use super::point::{PointRef, same};
 
 /// The cluster's past, as far as record and markers know it.
@@ -53,6 +54,9 @@ pub struct Epoch {
     pub saved: Vec<Saved>,
     /// How its stop ended, when and why.
     pub stopped: Option<(StopOutcome, String, Timestamp)>,
+    /// What that took, by phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub took: Option<Took>,
     /// The job's own end.
     pub ended: Option<End>,
     /// What became of each job, where it is not one.
@@ -179,7 +183,10 @@ impl History {
             }
             Fact::Attempted(attempt) => epoch.attempt = Some(attempt.clone()),
             Fact::Saved(saved) => epoch.save(saved.clone()),
-            Fact::Stopped { outcome, reason } => epoch.stopped = Some((*outcome, reason.clone(), entry.at)),
+            Fact::Stopped { outcome, reason, took } => {
+                epoch.stopped = Some((*outcome, reason.clone(), entry.at));
+                epoch.took = *took;
+            }
             Fact::Job(of) => epoch.jobs.entry(of.job_id).or_default().add(&of.job_name, &of.event),
             Fact::HandoverAsked { by } => epoch.asked = Some(by.clone()),
             Fact::Left => epoch.left = true,

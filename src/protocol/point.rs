@@ -20,6 +20,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them, so that every metric series exists from the start.
+    pub const ALL: [Self; 4] = [Self::Final, Self::Periodic, Self::Manual, Self::Checkpoint];
+
     /// The word used in the record, in logs and in `history`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

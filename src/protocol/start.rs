@@ -412,6 +412,7 @@ impl Start {
             cleans_up: matches!(choice.dealing, Dealing::Finish(_)),
             reason: choice.reason.clone(),
             candidates: choice.candidates.clone(),
+            goes_back: choice.goes_back,
             jobs: if choice.decision == Decision::Resubmit { self.jobs() } else { Vec::new() },
             resumed,
         }

@@ -169,6 +169,12 @@ impl Stop {
         stop
     }
 
+    /// When the first sign of the stop came.
+    #[must_use]
+    pub fn began(&self) -> Moment {
+        self.plan.began
+    }
+
     /// The request that is under way, for whoever may have to go on with it.
     #[must_use]
     pub fn attempt(&self) -> Option<&Attempt> {

@@ -187,7 +187,7 @@ fn the_marker_keeps_what_must_not_be_lost_and_its_first_word_stays() {
         assert_eq!(marker.load().await.unwrap().unwrap(), kept);
 
         // Only while the record can't be told.
-        let stopped = entry(11, Fact::Stopped { outcome: StopOutcome::Ended, reason: "so".to_owned() });
+        let stopped = entry(11, Fact::Stopped { outcome: StopOutcome::Ended, reason: "so".to_owned(), took: None });
         marker.keep(&stopped).await.unwrap();
         assert_eq!(marker.load().await.unwrap().unwrap(), kept);
         marker.note(&stopped).await.unwrap();

@@ -104,6 +104,7 @@ pub(super) async fn finish(
         after,
         known: Vec::new(),
         predicted: None,
+        took: None,
         gone,
         deadline,
     };

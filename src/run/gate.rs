@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::flink::setup::{self, Setup};
 use crate::protocol::entry::Holder;
 use crate::signals::{Signal, Signals};
+use crate::telemetry::termination;
 use crate::{http, random, report};
 
 /// What came of the gate.
@@ -58,15 +59,21 @@ pub(super) async fn pass(options: &Options, holder: Holder) -> Passed {
         };
         if let (OnRefusal::Exit, Some(exit)) = (options.on_refusal, closed.exit) {
             tracing::error!(reason = closed.reason, "Flink is not started");
+            leave(options, &closed.reason);
             return Passed::End(exit);
         }
         if closed.reason != said && !closed.reason.is_empty() {
             tracing::warn!(reason = closed.reason, "waiting at the gate; Flink is not started");
+            leave(options, &closed.reason);
             said = closed.reason;
             since = Instant::now();
         }
         tokio::time::sleep(random::jitter(pause(closed.pause, since.elapsed()))).await;
     }
+}
+
+fn leave(options: &Options, reason: &str) {
+    termination::leave(&options.termination_log, &format!("Flink is not started: {reason}"));
 }
 
 /// Between two questions where the agent itself waits before it answers.

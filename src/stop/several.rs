@@ -223,6 +223,7 @@ impl Several {
             above: None,
             known: hands.known.clone(),
             predicted: None,
+            took: None,
             after: None,
             gone: hands.gone.clone(),
             deadline: hands.deadline.clone(),

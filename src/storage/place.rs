@@ -12,6 +12,8 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
 
 use super::Error;
 use super::error::{missing, no_bucket};
+use crate::telemetry::metrics;
+use crate::telemetry::words::Peer;
 
 /// A store, and what is known of it.
 #[derive(Debug)]
@@ -88,6 +90,9 @@ impl Place {
     }
 
     fn error(&self, source: object_store::Error) -> Error {
+        if !missing(&source, &self.url) {
+            metrics::request_failed(Peer::Storage);
+        }
         Error::Store { url: self.url.clone(), credentials: self.store.credentials.clone(), source }
     }
 

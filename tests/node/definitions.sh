@@ -20,12 +20,15 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 pod_monitor=$definitions/pod-monitor-$prometheus_operator.yaml
-if [ ! -e "$pod_monitor" ]; then
+prometheus_rule=$definitions/prometheus-rule-$prometheus_operator.yaml
+if [ ! -e "$pod_monitor" ] || [ ! -e "$prometheus_rule" ]; then
     say "the Prometheus Operator's definitions"
     module=$(cd "$work" && go mod download -json "github.com/prometheus-operator/prometheus-operator@$prometheus_operator" |
         python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
     cp "$module/example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml" "$work/definition"
     mv "$work/definition" "$pod_monitor"
+    cp "$module/example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml" "$work/definition"
+    mv "$work/definition" "$prometheus_rule"
 fi
 
 flink_deployment=$definitions/flink-deployment-$flink_operator.yaml
@@ -38,4 +41,5 @@ if [ ! -e "$flink_deployment" ]; then
 fi
 
 echo "$pod_monitor"
+echo "$prometheus_rule"
 echo "$flink_deployment"

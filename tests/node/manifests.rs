@@ -18,7 +18,8 @@ on_the_node!(
 const OVERLAYS: [&str; 7] = ["deployment", "rolling-update", "statefulset", "job", "session", "native", "operator"];
 const PLAIN: [&str; 5] = ["deployment", "rolling-update", "statefulset", "job", "session"];
 /// Components that no overlay has: `FOLDER/FILE`.
-const COMPONENTS: [&str; 2] = ["pod-monitor/pod-monitor", "network-policy/network-policy"];
+const COMPONENTS: [&str; 3] =
+    ["pod-monitor/pod-monitor", "prometheus-rule/prometheus-rule", "network-policy/network-policy"];
 
 /// A namespace, gone at the end.
 struct Namespace(String);

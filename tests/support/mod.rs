@@ -15,6 +15,7 @@ pub mod life;
 pub mod many_files;
 pub mod metadata;
 pub mod process;
+pub mod readme;
 pub mod store_proxy;
 pub mod stores;
 pub mod tls_proxy;

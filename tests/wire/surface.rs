@@ -1,5 +1,6 @@
 //! What the agent shows and what the command line answers.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,6 +9,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::support::process::{Process, binary};
+use crate::support::readme::{self, Documented};
 use crate::support::{eventually, http};
 use crate::world::{LONG, World, how};
 
@@ -21,40 +23,126 @@ fn get(port: u16, path: &str) -> (u16, String) {
     eventually(path, LONG, || http::get(port, path))
 }
 
+/// The series of a scrape: each name with its labels as they are written, and its value.
+fn scraped(text: &str) -> BTreeMap<String, String> {
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    lines
+        .filter_map(|line| line.rsplit_once(' '))
+        .map(|(series, value)| (series.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// The series that the README promises of one metric.
+fn promised(metric: &Documented) -> Vec<String> {
+    let mut all = vec![String::new()];
+    for (name, values) in &metric.labels {
+        let longer = |before: &String| {
+            let comma = if before.is_empty() { "" } else { "," };
+            values.iter().map(|value| format!("{before}{comma}{name}=\"{value}\"")).collect::<Vec<_>>()
+        };
+        all = all.iter().flat_map(longer).collect();
+    }
+    let part = if metric.kind == "histogram" { "_count" } else { "" };
+    let name = &metric.name;
+    let written =
+        |labels: String| if labels.is_empty() { format!("{name}{part}") } else { format!("{name}{part}{{{labels}}}") };
+    all.into_iter().map(written).collect()
+}
+
 #[test]
-fn every_series_exists_from_the_start_and_tells_the_last_stop() {
+fn every_metric_of_the_readme_exists_from_the_start_with_all_its_series_and_there_is_no_other() {
     let world = World::new();
     let agent = Process::start(world.command(&[]).arg("agent"));
+    agent.logged("this is the cluster", LONG);
     let text = get(admin(&agent), "/metrics").1;
-    for series in [
-        "savepointd_info{",
-        "savepointd_epoch 0",
-        "savepointd_flink_up 0",
-        "savepointd_restore_confirmed 0",
-        "savepointd_start_decisions_total{decision=\"restore\"} 0",
-        "savepointd_start_decisions_total{decision=\"later\"} 0",
-        "savepointd_stops_total{outcome=\"savepoint\"} 0",
-        "savepointd_stops_total{outcome=\"superseded\"} 0",
-        "savepointd_last_stop_outcome{outcome=\"nothing\"} 0",
-        "savepointd_last_stop_timestamp_seconds 0",
-        "savepointd_last_stop_duration_seconds 0",
-    ] {
-        assert!(text.contains(series), "{series} is not in\n{text}");
+    let series = scraped(&text);
+    let documented = readme::metrics();
+    for metric in &documented {
+        let Documented { name, kind, .. } = metric;
+        assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name} is no {kind} in\n{text}");
+        assert!(text.contains(&format!("# HELP {name} ")), "{name} says nothing of itself in\n{text}");
+        for one in promised(metric) {
+            assert!(series.contains_key(&one), "{one} is not in\n{text}");
+        }
     }
-    drop(agent);
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    for family in families {
+        assert!(documented.iter().any(|metric| metric.name == family), "{family} is not in the README's table");
+    }
+    let number = |series: &BTreeMap<String, String>| series.keys().filter(|one| !one.contains("_bucket")).count();
+    let all: usize = documented.iter().map(promised).map(|all| all.len()).sum();
+    // A histogram has a sum beside its count; two metrics have one label that is told at run time.
+    assert_eq!(number(&series), all + 2 + 2, "a label takes a value that the README does not name:\n{text}");
+    for (name, value) in &series {
+        let told = ["_info", "savepointd_grace_seconds", "savepointd_reserve_seconds", "state=\"closed\""];
+        assert!(
+            value == "0" || told.iter().any(|told| name.contains(told)),
+            "{name} is {value} before anything happened"
+        );
+    }
+}
 
+#[test]
+fn the_metrics_tell_the_last_stop_and_what_this_start_restored() {
+    let world = World::new();
     world.one_epoch();
     let process = world.up(&how());
-    let text = get(admin(&process), "/metrics").1;
-    for series in [
-        "savepointd_epoch 2",
-        "savepointd_flink_up 1",
-        "savepointd_restore_confirmed 1",
-        "savepointd_start_decisions_total{decision=\"restore\"} 1",
-        "savepointd_last_stop_outcome{outcome=\"savepoint\"} 1",
+    let told = eventually("the last stop's figures", LONG, || {
+        let told = scraped(&get(admin(&process), "/metrics").1);
+        (told["savepointd_last_stop_timestamp_seconds"] != "0").then_some(told)
+    });
+    for (series, value) in [
+        ("savepointd_epoch", "2"),
+        ("savepointd_flink_up", "1"),
+        ("savepointd_restore_confirmed", "1"),
+        ("savepointd_restored_older", "0"),
+        ("savepointd_gate{state=\"open\"}", "1"),
+        ("savepointd_gate{state=\"closed\"}", "0"),
+        ("savepointd_start_decisions_total{decision=\"restore\"}", "1"),
+        ("savepointd_verifications_total{outcome=\"whole\"}", "1"),
+        ("savepointd_last_verification_outcome{outcome=\"whole\"}", "1"),
+        ("savepointd_last_stop_outcome{outcome=\"savepoint\"}", "1"),
+        ("savepointd_newest_point_kind{kind=\"final\"}", "1"),
+        ("savepointd_record_failing{operation=\"write\"}", "0"),
     ] {
-        assert!(text.contains(series), "{series} is not in\n{text}");
+        assert_eq!(told[series], value, "{series} in {told:#?}");
     }
+    let number = |series: &str| told[series].parse::<f64>().unwrap();
+    let phases: f64 = ["decide", "checkpoint", "savepoint", "verify"]
+        .map(|phase| number(&format!("savepointd_last_stop_phase_seconds{{phase=\"{phase}\"}}")))
+        .iter()
+        .sum();
+    let took = number("savepointd_last_stop_duration_seconds");
+    assert!(took > 0.0 && (took - phases).abs() < 0.001, "{took} {phases}");
+    assert!(number("savepointd_newest_point_bytes") > 0.0 && number("savepointd_newest_point_timestamp_seconds") > 1e9);
+    assert!(number("savepointd_start_phase_seconds{phase=\"confirm\"}") > 0.0, "{told:#?}");
+}
+
+#[test]
+fn a_start_from_an_older_point_and_a_refusal_are_seen_in_the_metrics() {
+    let world = World::new();
+    let older = world.one_epoch();
+    let newest = world.one_epoch();
+    assert_eq!(world.verb(&["pin", &older]).code, 0);
+    let process = world.up(&how());
+    let told = scraped(&get(admin(&process), "/metrics").1);
+    assert_eq!(told["savepointd_restored_older"], "1", "{told:#?}");
+    drop(process);
+
+    let world = World::new();
+    let newest_of_all = world.one_epoch();
+    assert_ne!(newest, newest_of_all);
+    let path = newest_of_all.trim_start_matches("file://");
+    for file in fs::read_dir(path).unwrap().map(|file| file.unwrap().path()).filter(|path| !path.ends_with("_metadata"))
+    {
+        fs::remove_file(file).unwrap();
+    }
+    fs::write(format!("{path}/_metadata"), "nothing of Flink's").unwrap();
+    let process = world.run(&how().waits());
+    process.logged("waiting at the gate; Flink is not started", LONG);
+    let told = scraped(&get(admin(&process), "/metrics").1);
+    assert_eq!(told["savepointd_gate{state=\"refused\"}"], "1", "{told:#?}");
+    assert_ne!(told["savepointd_start_decisions_total{decision=\"refuse\"}"], "0");
 }
 
 #[test]

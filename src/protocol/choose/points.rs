@@ -220,6 +220,21 @@ pub(super) fn newest_line(points: &Points, situation: &Situation) -> Vec<PointRe
     points.collect()
 }
 
+/// Whether this leaves the newest point of the line that the start would go on, or what is known to be missing of it, behind.
+pub(super) fn goes_back(points: &Points, situation: &Situation, decision: &Decision) -> bool {
+    let line = newest_line(points, situation);
+    let missing = || {
+        let (number, epoch, _) = situation.history.newest_based(situation.epoch)?;
+        points.gap(situation, number, epoch, &points.line(situation, number))
+    };
+    match (decision, line.first()) {
+        (Decision::Restore(point), Some(newest)) => !same(&point.path, &newest.path) || missing().is_some(),
+        (Decision::Fresh, Some(_)) => true,
+        (Decision::Restore(_) | Decision::Fresh, None) => missing().is_some(),
+        (Decision::Resubmit | Decision::Hold | Decision::Refuse, _) => false,
+    }
+}
+
 /// Every point whose epoch is known and that nothing speaks against, newest first.
 #[must_use]
 pub fn standing(situation: &Situation) -> Vec<Standing> {

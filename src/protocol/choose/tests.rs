@@ -2,6 +2,7 @@
 
 mod failures;
 mod forks;
+mod goes_back;
 mod leftovers;
 pub(in crate::protocol) mod properties;
 mod savepoints;

@@ -122,7 +122,9 @@ fn facts() -> Vec<Fact> {
     let ends = [EndKind::Finished, EndKind::Cancelled, EndKind::Stopped, EndKind::Failed];
     facts.extend(ends.map(|how| Fact::Ended(end(how))));
     facts.extend(of_jobs(ends.map(end)));
-    facts.extend(StopOutcome::ALL.map(|outcome| Fact::Stopped { outcome, reason: "so".into() }));
+    let took = [None, Some(Took { decide: 1, checkpoint: 2, savepoint: 3, verify: 4 })];
+    facts.extend(took.map(|took| Fact::Stopped { outcome: StopOutcome::Savepoint, reason: "so".into(), took }));
+    facts.extend(StopOutcome::ALL.map(|outcome| Fact::Stopped { outcome, reason: "so".into(), took: None }));
     facts
 }
 

@@ -116,7 +116,7 @@ impl Past {
     }
 
     fn stopped(self, epoch: u64) -> Self {
-        self.fact(epoch, Fact::Stopped { outcome: StopOutcome::Savepoint, reason: "done".into() })
+        self.fact(epoch, Fact::Stopped { outcome: StopOutcome::Savepoint, reason: "done".into(), took: None })
     }
 
     fn checkpoint(mut self, epoch: u64, id: u64) -> Self {

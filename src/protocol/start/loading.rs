@@ -80,6 +80,7 @@ impl Start {
                     cleans_up: based.cleans_up,
                     reason: based.reason,
                     candidates: Vec::new(),
+                    goes_back: false,
                     jobs: self.jobs_of(number),
                     resumed: true,
                 });

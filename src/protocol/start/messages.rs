@@ -203,6 +203,8 @@ pub struct Go {
     pub reason: String,
     /// What was looked at.
     pub candidates: Vec<Candidate>,
+    /// Whether it begins from something older than the newest point; not told again to a process that has its answer already.
+    pub goes_back: bool,
     /// The jobs that a session cluster leaves to be submitted again.
     pub jobs: Vec<Waiting>,
     /// Whether the same process had got this answer before.

@@ -207,7 +207,8 @@ fn an_api_server_that_asks_for_patience_gets_it() {
     let world = World::in_kubernetes();
     let pod = Pod::new(&world, "orders-1");
     let process = world.up(&pod.how());
-    eventually("the Event of the start", LONG, || world.api().events().pop());
+    let confirmed = || world.api().events().into_iter().find(|event| event["reason"] == "RestoreConfirmed");
+    eventually("the Event of the confirmed start", LONG, confirmed);
     let before = world.api().requests().len();
     // Longer than a request may take.
     world.api().fault(&Call::any(), &Fault::TooManyRequests(7), 1);

@@ -170,6 +170,8 @@ fn a_stop_needs_five_requests() {
     let world = World::in_kubernetes();
     let pod = Pod::new(&world, "orders-1");
     let process = world.up(&pod.how());
+    let confirmed = || world.api().events().into_iter().find(|event| event["reason"] == "RestoreConfirmed");
+    eventually("the Event of the confirmed start", LONG, confirmed);
     let before = world.api().requests().len();
     world.stopped_with_savepoint(process);
     let requests = world.api().requests().split_off(before);

@@ -6,7 +6,7 @@ use crate::protocol::outcome::StopOutcome;
 const WHY: &str = "viewfs://state can't be verified";
 
 fn stopped(past: Past, outcome: StopOutcome) -> Past {
-    past.fact(Fact::Stopped { outcome, reason: "test".into() })
+    past.fact(Fact::Stopped { outcome, reason: "test".into(), took: None })
 }
 
 /// A savepoint that nobody can look at, and whose number nobody knows.

@@ -63,7 +63,7 @@ impl Process {
 }
 
 fn stopped(world: &mut World, epoch: u64, outcome: StopOutcome) {
-    world.say(epoch, Fact::Stopped { outcome, reason: "told to".into() });
+    world.say(epoch, Fact::Stopped { outcome, reason: "told to".into(), took: None });
 }
 
 #[test]

@@ -104,10 +104,10 @@ fn an_end_that_only_the_marker_tells_of_is_told_to_the_record_once_whatever_goes
             let mut world = lived();
             let ends = ["saved in time", "released"].map(|reason| {
                 let outcome = StopOutcome::Savepoint;
-                world.entry(2, Fact::Stopped { outcome, reason: reason.into() })
+                world.entry(2, Fact::Stopped { outcome, reason: reason.into(), took: None })
             });
-            let of_another =
-                world.entry(1, Fact::Stopped { outcome: StopOutcome::Savepoint, reason: "long ago".into() });
+            let of_another = world
+                .entry(1, Fact::Stopped { outcome: StopOutcome::Savepoint, reason: "long ago".into(), took: None });
             world.marker.extend(ends.iter().cloned().chain([of_another.clone()]));
             let mut killed = Process::new(plan(3));
             (0..steps).for_each(|_| killed.step(&mut world, Mishap::Nothing));
