@@ -8,6 +8,7 @@ mod env;
 mod error;
 mod reader;
 mod schema;
+mod secret;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -16,6 +17,7 @@ use std::{
 };
 
 use crate::storage::Options;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use error::{Error, Problem};
@@ -24,6 +26,8 @@ pub use schema::{
     DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnLeftover, OnNoState,
     OnUnverifiable, RecordKind, RecordUrl, Recovery, SavepointFormat, directory_url, duration as parse_duration,
 };
+
+pub use secret::without_secrets;
 
 /// The variable that names the configuration file where no flag does.
 pub const FILE_VARIABLE: &str = "SAVEPOINTD_CONFIG";
@@ -252,14 +256,29 @@ impl Flags {
 }
 
 /// One effective value and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Setting {
     /// The key.
     pub key: &'static str,
-    /// The value as it was written.
+    /// The value as it was written, without passwords.
     pub value: String,
-    /// The variable, flag or file that set it.
-    pub place: String,
+    /// What set it.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+/// What set a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "from", content = "name", rename_all = "snake_case")]
+pub enum Origin {
+    /// Nobody.
+    Default,
+    /// This file.
+    File(String),
+    /// This environment variable.
+    Variable(String),
+    /// This flag.
+    Flag(String),
 }
 
 impl Config {
@@ -285,9 +304,9 @@ impl Config {
         flags: Flags,
     ) -> Result<Vec<Setting>, Error> {
         let reader = Reader::open(file, env, flags)?;
-        let settings = schema::KEYS
-            .iter()
-            .filter_map(|(key, _)| Some(Setting { key, value: reader.text(key)?, place: reader.place(key) }));
+        let settings = schema::KEYS.iter().filter_map(|(key, _)| {
+            Some(Setting { key, value: without_secrets(&reader.text(key)?), origin: reader.origin(key) })
+        });
         let settings = settings.collect();
         reader.finish(Some(settings))
     }
