@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# tests/chromium.sh [--check]     gets Chromium into ${SPTEST_CACHE:-~/.cache/savepointd}/chromium; --check: says if it can't
+# tests/chromium.sh     gets Chromium into ${SPTEST_CACHE:-~/.cache/savepointd}/chromium
 #
 # Debian's package without windows (100 MB), what it needs and this machine lacks, and a font. They are unpacked, not installed. What is
 # there already is left alone.
@@ -19,7 +19,6 @@ if [ ${#missing[@]} -gt 0 ]; then
     echo "Chromium can't be unpacked from Debian's packages: needed are ${missing[*]}" >&2
     exit 69
 fi
-[ "${1:-}" != --check ] || exit 0
 
 mkdir -p "$chromium"
 exec 9>"$chromium/lock"
@@ -46,7 +45,13 @@ rm -rf "$chromium/new"
 cat >"$chromium/fonts.conf" <<FONTS
 <?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig><dir>$chromium/root/usr/share/fonts</dir><cachedir>$chromium/fonts</cachedir></fontconfig>
+<fontconfig>
+  <dir>$chromium/root/usr/share/fonts</dir>
+  <cachedir>$chromium/fonts</cachedir>
+  <alias><family>sans-serif</family><prefer><family>Liberation Sans</family></prefer></alias>
+  <alias><family>system-ui</family><prefer><family>Liberation Sans</family></prefer></alias>
+  <alias><family>monospace</family><prefer><family>Liberation Mono</family></prefer></alias>
+</fontconfig>
 FONTS
 # Its libraries stay beside it.
 libraries=$(uname -m)-linux-gnu

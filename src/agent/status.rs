@@ -42,6 +42,7 @@ impl Agent {
             reason: plan.map(|plan| plan.reason.clone()).unwrap_or_default(),
             requested: history.request.is_some(),
             candidates: plan.map(|plan| plan.candidates.clone()).unwrap_or_default(),
+            usable: plan.and_then(status::usable),
             jobs: plan.map(|plan| plan.jobs.clone()).unwrap_or_default(),
             asked_at: foreseen.plan.as_ref().map(|told| told.0),
             unknown: foreseen.trouble,

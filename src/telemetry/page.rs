@@ -35,9 +35,9 @@ pub fn page(status: &Status, nonce: impl fmt::Display) -> String {
     now::now(&mut html, status);
     next::next(&mut html, status);
     html.raw("</div>");
+    config::commands(&mut html, status);
     next::stop(&mut html, status);
     history::history(&mut html, status);
-    config::commands(&mut html, status);
     config::configuration(&mut html, status);
     html.raw("</main><footer>savepointd ").text(status.version);
     html.element(". All times are UTC. The record: <code>", &status.record, "</code></footer></body></html>\n");
@@ -66,7 +66,7 @@ fn header(html: &mut Html, status: &Status) {
     if let Some(epoch) = status.epoch {
         html.element("<span>epoch ", epoch, "</span>");
     }
-    html.raw("<span>at ").text(moment(status.at)).raw("</span>");
+    html.raw("<span>at ").text(moment(status.at)).raw(" UTC</span>");
     // Relative: the page may be read through a proxy.
     html.raw("<nav><a href=\".\">Read again</a><a href=\"api/v1/status\">JSON</a><a href=\"metrics\">Metrics</a></nav></header>");
 }
@@ -74,13 +74,13 @@ fn header(html: &mut Html, status: &Status) {
 fn answer(html: &mut Html, status: &Status) {
     let headline = &status.headline;
     html.raw("<section class=\"answer ").text(class(headline.level)).raw("\" aria-label=\"The answer\"><h1>");
-    html.raw("<span aria-hidden=true>").raw(match headline.level {
-        Level::Safe => "✓",
-        Level::Attention => "▲",
-        Level::Unknown => "?",
-        Level::Danger => "✕",
+    html.raw("<svg viewBox=\"0 0 16 16\" aria-hidden=true>").raw(match headline.level {
+        Level::Safe => "<circle cx=8 cy=8 r=8 /><path d=\"M4.2 8.3l2.6 2.6 5-5.4\"/>",
+        Level::Attention => "<path class=f d=\"M8 1l8 14H0z\"/><path d=\"M8 6v4m0 2v1\"/>",
+        Level::Unknown => "<circle cx=8 cy=8 r=8 /><path d=\"M5.8 6.2C6 3 11 3.4 10.5 6.4 10.2 8 8 8 8 10m0 1.5v1\"/>",
+        Level::Danger => "<rect width=16 height=16 rx=2 /><path d=\"M4.5 4.5l7 7m0-7l-7 7\"/>",
     });
-    html.raw("</span> ").text(&headline.text).raw("</h1>");
+    html.raw("</svg>").text(&headline.text).raw("</h1>");
     if let Some(detail) = &headline.detail {
         html.element("<p>", detail, "</p>");
     }

@@ -24,7 +24,7 @@ use crate::protocol::stop::{Job, JobState, JobsReply};
 pub use commands::{Command, Place, commands};
 pub use headline::headline;
 pub use past::{Start, starts};
-pub use point::{Known, newest, next_point};
+pub use point::{Known, newest, next_point, usable};
 
 /// The most rows of the history, and the most starts.
 pub const MOST: usize = 100;
@@ -227,6 +227,8 @@ pub struct Next {
     pub requested: bool,
     /// Everything that was looked at, and why it is the one or not.
     pub candidates: Vec<Candidate>,
+    /// The newest of them of which nothing bad is known.
+    pub usable: Option<String>,
     /// The jobs that it would leave to be submitted again, and how.
     pub jobs: Vec<Submission>,
     /// When record and storage were asked.

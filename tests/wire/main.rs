@@ -16,6 +16,7 @@
 mod support;
 
 mod agent_death;
+mod browser;
 mod credentials;
 mod deadline;
 mod ends;
@@ -29,6 +30,7 @@ mod kubernetes;
 mod ladder;
 mod leftovers;
 mod native;
+mod page;
 mod processes;
 mod pruning;
 mod refusals;

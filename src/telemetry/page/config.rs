@@ -5,9 +5,9 @@ use crate::config::{Origin, Setting};
 use crate::telemetry::status::Status;
 
 pub(super) fn commands(html: &mut Html, status: &Status) {
-    html.raw("<section aria-labelledby=commands><h2 id=commands>Commands</h2><ul class=do>");
+    html.raw("<section aria-labelledby=commands><h2 id=commands>Commands</h2><ul class=\"do lines\">");
     for command in &status.commands {
-        html.element("<li>", command.purpose, "<code>").text(&command.line).raw("</code></li>");
+        html.element("<li><span>", command.purpose, "</span><code>").text(&command.line).raw("</code></li>");
     }
     html.raw("</ul></section>");
 }
@@ -33,7 +33,7 @@ fn table(html: &mut Html, settings: &[&Setting], caption: &'static str) {
             Origin::Variable(name) => ("variable ", name.as_str()),
             Origin::Flag(name) => ("flag ", name.as_str()),
         };
-        html.raw("</code></td><td>").text(kind);
+        html.raw("</code></td><td class=from>").text(kind);
         if !name.is_empty() {
             html.element("<code>", name, "</code>");
         }

@@ -10,6 +10,9 @@ use crate::protocol::jobs::called;
 use crate::protocol::point::Kind;
 use crate::telemetry::status::{Start, Status};
 
+/// So many rows are shown at once.
+const SHOWN: usize = 20;
+
 /// A kind as people say it.
 pub(super) fn kind(kind: Option<Kind>) -> &'static str {
     match kind {
@@ -31,12 +34,24 @@ pub(super) fn history(html: &mut Html, status: &Status) {
         return;
     }
     timeline::timeline(html, status);
-    html.raw(
-        "<table><thead><tr><th scope=col>Restore point</th><th scope=col>Complete</th><th scope=col class=n>Size</th>",
-    );
-    html.raw("<th scope=col class=n>Took</th><th scope=col class=n>Epoch</th></tr></thead><tbody>");
+    let (newest, older) = status.history.split_at(status.history.len().min(SHOWN));
+    table(html, status, newest);
+    if !older.is_empty() {
+        html.element("<details><summary>Older: ", older.len() + status.history_left_out, "</summary>");
+        table(html, status, older);
+        if status.history_left_out > 0 {
+            html.element("<p class=mut>Not shown: ", status.history_left_out, ".</p>");
+        }
+        html.raw("</details>");
+    }
+    html.raw("</section>");
+}
+
+fn table(html: &mut Html, status: &Status, rows: &[Row]) {
+    html.raw("<table class=past><thead><tr><th scope=col>Restore point</th><th scope=col>Complete</th>");
+    html.raw("<th scope=col class=n>Size</th><th scope=col class=n>Took</th></tr></thead><tbody>");
     let mut epoch = None;
-    for row in &status.history {
+    for row in rows {
         if epoch.replace(row.epoch) != Some(row.epoch) {
             end(html, status, row.epoch);
         }
@@ -45,16 +60,12 @@ pub(super) fn history(html: &mut Html, status: &Status) {
         }
     }
     html.raw("</tbody></table>");
-    if status.history_left_out > 0 {
-        html.element("<p class=mut>Older rows that are not shown: ", status.history_left_out, ".</p>");
-    }
-    html.raw("</section>");
 }
 
 /// How an epoch went: above its points, as the newest comes first.
 fn end(html: &mut Html, status: &Status, epoch: u64) {
     let Some(start) = status.starts.iter().find(|start| start.epoch == epoch) else { return };
-    html.element("<tr><th scope=rowgroup colspan=5>Epoch ", epoch, ": began ").text(moment(start.began));
+    html.element("<tr><th scope=rowgroup colspan=4><b>Epoch ", epoch, "</b> began ").text(moment(start.began));
     match (ended(start), status.epoch == Some(epoch)) {
         (Some(how), _) => html.raw(", ").text(how),
         (None, true) => html.raw(", still this one"),
@@ -80,7 +91,7 @@ fn ended(start: &Start) -> Option<String> {
 }
 
 fn point(html: &mut Html, status: &Status, row: &Row) {
-    html.raw("<tr><td>").text(kind(row.kind));
+    html.raw("<tr class=of><td>").text(kind(row.kind));
     if let Some(number) = row.checkpoint_id {
         html.raw(" ").text(number);
     }
@@ -90,17 +101,10 @@ fn point(html: &mut Html, status: &Status, row: &Row) {
     if row.salvaged {
         html.raw(", salvaged");
     }
-    html.element(" <code>", row.path.as_deref().unwrap_or_default(), "</code>");
-    if let Some(doubt) = &row.doubt {
-        html.element("<span class=bad>not verified when it was recorded: ", doubt, "</span>");
-    }
     html.raw("</td><td>");
     if let Some(at) = row.completed_at {
-        html.element("<span class=nb>", moment(at), "</span> ").element(
-            "<span class=\"mut nb\">",
-            ago(status.at, at),
-            "</span>",
-        );
+        html.element("<span class=nb>", moment(at), "</span> ");
+        html.element("<span class=\"mut nb\">", ago(status.at, at), "</span>");
     }
     html.raw("</td><td class=n>");
     if let Some(bytes) = row.bytes {
@@ -117,5 +121,9 @@ fn point(html: &mut Html, status: &Status, row: &Row) {
             );
         }
     }
-    html.element("</td><td class=n>", row.epoch, "</td></tr>");
+    html.element("</td></tr><tr><td colspan=4><code>", row.path.as_deref().unwrap_or_default(), "</code>");
+    if let Some(doubt) = &row.doubt {
+        html.element("<span class=bad>not verified when it was recorded: ", doubt, "</span>");
+    }
+    html.raw("</td></tr>");
 }

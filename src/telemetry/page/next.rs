@@ -4,7 +4,7 @@ use super::html::Html;
 use super::{ago, class};
 use crate::protocol::estimate::advice::{seconds, size};
 use crate::protocol::jobs::{Submission, called};
-use crate::telemetry::status::{Expectation, Level, Next, Status};
+use crate::telemetry::status::{Expectation, Level, Next, Phase, Status};
 
 pub(super) fn next(html: &mut Html, status: &Status) {
     let next = &status.next;
@@ -14,6 +14,12 @@ pub(super) fn next(html: &mut Html, status: &Status) {
     }
     if let Some(decision) = &next.decision {
         decided(html, next, decision);
+        // Said once is enough.
+        if status.headline.detail.as_ref() == Some(&next.reason) {
+            html.raw(" for the reason above.</p>");
+        } else {
+            html.element("</p><p class=why>because: ", &next.reason, "</p>");
+        }
     }
     submissions(html, if status.jobs_waiting.is_empty() { &next.jobs } else { &status.jobs_waiting });
     if let Some(at) = next.asked_at {
@@ -22,7 +28,7 @@ pub(super) fn next(html: &mut Html, status: &Status) {
     if !next.candidates.is_empty() {
         html.element("<details><summary>Looked at: ", next.candidates.len(), "</summary><ul>");
         for candidate in &next.candidates {
-            html.raw(if candidate.chosen { "<li><b>✓ " } else { "<li>" });
+            html.raw(if candidate.chosen { "<li><b>" } else { "<li>" });
             html.element("<code>", &candidate.point.path, "</code>");
             html.raw(if candidate.chosen { "</b><br>" } else { "<br>" }).text(&candidate.reason).raw("</li>");
         }
@@ -31,6 +37,7 @@ pub(super) fn next(html: &mut Html, status: &Status) {
     html.raw("</section>");
 }
 
+/// Its paragraph is left open for the reason.
 fn decided(html: &mut Html, next: &Next, decision: &str) {
     html.raw("<p>").raw(match decision {
         "restore" => "It <b>restores</b>",
@@ -42,7 +49,6 @@ fn decided(html: &mut Html, next: &Next, decision: &str) {
     if let Some(path) = &next.path {
         html.element(" <code>", path, "</code>");
     }
-    html.element("</p><p class=why>because: ", &next.reason, "</p>");
 }
 
 fn submissions(html: &mut Html, jobs: &[Submission]) {
@@ -63,6 +69,9 @@ fn submissions(html: &mut Html, jobs: &[Submission]) {
 
 /// What a stop would take, beside what it is given.
 pub(super) fn stop(html: &mut Html, status: &Status) {
+    if matches!(status.phase, Phase::Waiting | Phase::Ended) {
+        return;
+    }
     html.raw("<section aria-labelledby=stop><h2 id=stop>A stop, if it came now</h2>");
     let Some(expected) = &status.prediction else {
         html.raw(
@@ -97,7 +106,9 @@ const WIDTH: f64 = 1_000.0;
 fn bar(html: &mut Html, expected: &Expectation) {
     let whole = expected.grace_seconds.max(expected.at_most_seconds + expected.reserve_seconds).max(0.001);
     let scale = |seconds: f64| format!("{:.1}", (seconds / whole * WIDTH).clamp(0.0, WIDTH));
-    html.raw("<svg viewBox=\"0 0 1000 16\" role=img aria-label=\"").text(&expected.advice).raw("\">");
+    html.raw("<svg class=bar viewBox=\"0 0 1000 16\" preserveAspectRatio=none role=img aria-label=\"")
+        .text(&expected.advice)
+        .raw("\">");
     html.raw("<rect class=grace height=16 width=\"").text(scale(expected.grace_seconds)).raw("\"/>");
     html.raw("<rect class=kept height=16 x=\"").text(scale(expected.grace_seconds - expected.reserve_seconds));
     html.raw("\" width=\"").text(scale(expected.reserve_seconds.min(expected.grace_seconds))).raw("\"/>");

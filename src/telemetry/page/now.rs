@@ -11,7 +11,9 @@ pub(super) fn now(html: &mut Html, status: &Status) {
     if let Some(flink) = &status.flink {
         jobs(html, status, flink);
     } else {
-        html.element("<dt>Gate</dt><dd>", &status.gate, "</dd>");
+        // The reason is the answer above.
+        let word = status.gate.split(": ").next().unwrap_or_default();
+        html.element("<dt>Gate</dt><dd>", word, "</dd>");
     }
     if let Some(outcome) = status.outcome {
         html.element("<dt>Outcome</dt><dd>", outcome.as_str(), "</dd>");
@@ -19,9 +21,9 @@ pub(super) fn now(html: &mut Html, status: &Status) {
     if status.started {
         let base = status.base.as_deref().unwrap_or("nothing: a fresh start");
         html.element("<dt>Restored</dt><dd><code>", base, "</code> ");
-        html.raw(match (&status.confirmed, status.jobs_waiting.is_empty()) {
-            (Some(_), _) => "<span class=nb>✓ confirmed by Flink</span></dd>",
-            (None, _) => "<span class=nb>not confirmed yet</span></dd>",
+        html.raw(match status.confirmed {
+            Some(_) => "<span class=nb>confirmed by Flink</span></dd>",
+            None => "<span class=nb>not confirmed yet</span></dd>",
         });
     }
     html.raw("<dt>Newest point</dt><dd>");

@@ -22,11 +22,11 @@ fn the_answer_is_on_top_and_all_that_matters_below() {
         ">Next start</h2>",
         "It <b>restores</b> <code>s3://flink/checkpoints/0c3f/chk-31</code>",
         "because: newest point of the line",
+        ">Commands</h2>",
         "needs about 2 s, at most 5 s, you have 30 s",
         ">History</h2>",
-        "Epoch 2: began",
+        "<b>Epoch 2</b> began",
         "final savepoint 20",
-        ">Commands</h2>",
         ">Configuration</h2>",
     ];
     let mut at = 0;
@@ -95,7 +95,6 @@ fn an_agent_that_knows_nothing_yet_says_so() {
         "No JobManager has asked to be started here yet.",
         "a cluster whose id is not known yet",
         "none is known",
-        "What it would take is not known",
         "No start and no restore point is recorded yet.",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
@@ -119,4 +118,21 @@ fn values_show_who_set_them() {
         assert!(set.contains(part), "{part} is not in {set}");
     }
     assert!(defaults.contains("stop.grace") && defaults.contains("default"), "{defaults}");
+}
+
+#[test]
+fn what_a_stop_would_take_is_told_only_where_something_runs() {
+    let unknown = Status { prediction: None, ..status() };
+    assert!(told(unknown.clone()).contains("What it would take is not known"));
+    assert!(!told(Status { phase: Phase::Waiting, ..unknown }).contains("A stop, if it came now"));
+}
+
+#[test]
+fn a_refusal_is_explained_once() {
+    let mut status = status();
+    status.next.decision = Some("refuse".to_owned());
+    (status.next.path, status.next.candidates) = (None, Vec::new());
+    let text = told(status);
+    assert!(text.contains("is <b class=bad>refused</b> for the reason above."), "{text}");
+    assert_eq!(text.matches("newest point of the line").count(), 1, "{text}");
 }

@@ -194,7 +194,7 @@ pub(super) fn timeline(html: &mut Html, status: &Status) {
     if layout.slowest > 0 {
         html.element("<span>↓ time taken, up to ", seconds(Duration::from_millis(layout.slowest)), "</span>");
     }
-    html.raw("<span>┊ start of the JobManager</span></figcaption></figure>");
+    html.raw("<span><svg viewBox=\"0 0 8 8\" aria-hidden=true><path class=restart d=\"M4 0V8\"/></svg>start of the JobManager</span></figcaption></figure>");
 }
 
 fn round(number: f64) -> String {

@@ -54,10 +54,7 @@ pub fn commands(status: &Status, place: &Place) -> Vec<Command> {
     let needs_word = waits && status.gate.starts_with("refuse") || matches!(decision, Some("refuse" | "hold"));
     add("Why this point, and why no other", &["plan"]);
     if needs_word {
-        let whole = status.next.candidates.iter().find(|candidate| candidate.point.checkpoint_id.is_some());
-        let newest = status.newest.as_ref().map(|point| point.path.as_str());
-        let path = whole.map(|candidate| candidate.point.path.as_str()).or(newest).unwrap_or("PATH");
-        add("Have the next start restore this point", &["pin", path]);
+        add("Have the next start restore this point", &["pin", status.next.usable.as_deref().unwrap_or("PATH")]);
         add("Have the next start, and only that, begin with nothing", &["fresh"]);
     } else if decision == Some("restore") {
         add("Have the next start restore another point", &["pin", "PATH"]);

@@ -46,6 +46,18 @@ pub fn next_point(plan: &Plan, known: Known) -> Option<Point> {
     Some(known.point(Some(plan), path, number, epoch))
 }
 
+/// The newest of a plan's candidates of which nothing bad is known.
+#[must_use]
+pub fn usable(plan: &Plan) -> Option<String> {
+    let situation = plan.situation.as_deref()?;
+    let is_bad = |path: &str| situation.broken.keys().chain(situation.doubted.keys()).any(|bad| same(bad, path));
+    let numbered =
+        plan.candidates.iter().map(|candidate| &candidate.point).filter(|point| point.checkpoint_id.is_some());
+    let there = |path: &str| situation.found.iter().any(|found| same(&found.path, path));
+    let mut good = numbered.map(|point| point.path.as_str()).filter(|path| there(path) && !is_bad(path));
+    good.next().map(str::to_owned)
+}
+
 impl Known<'_> {
     fn point(&self, plan: Option<&Plan>, path: &str, checkpoint_id: Option<u64>, epoch: Option<u64>) -> Point {
         let row = self.rows.iter().find(|row| row.path.as_deref().is_some_and(|other| same(other, path)));

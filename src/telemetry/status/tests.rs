@@ -91,6 +91,7 @@ pub(crate) fn status() -> Status {
             reason: reason.clone(),
             requested: false,
             candidates: vec![Candidate { point: reference, chosen: true, reason }],
+            usable: Some(path.to_owned()),
             jobs: Vec::new(),
             asked_at: Some(at(10)),
             unknown: None,
@@ -223,7 +224,7 @@ fn commands_carry_the_names_that_they_have_here() {
 
     let mut refused = status();
     (refused.phase, refused.gate) = (Phase::Waiting, "refuse: which one?".to_owned());
-    refused.next.candidates[0].point.path = "s3://b/a'; rm -rf ~".to_owned();
+    refused.next.usable = Some("s3://b/a'; rm -rf ~".to_owned());
     let all = lines(&refused, &Place::here("savepointd", "file:///r", &[("cluster.id", "orders".to_owned())]));
     let pin = r"savepointd pin 's3://b/a'\''; rm -rf ~' --record file:///r --set cluster.id=orders";
     assert!(all.contains(&pin.to_owned()), "{all:#?}");
