@@ -7,6 +7,7 @@ mod control;
 mod ending;
 mod estimating;
 mod events;
+mod foresight;
 mod guards;
 mod handover;
 mod jobs;
@@ -20,6 +21,7 @@ mod run_socket;
 mod savepoints;
 mod saving;
 mod session;
+mod status;
 mod stopping;
 mod waiting;
 mod watch;
@@ -39,10 +41,11 @@ use tokio_util::task::TaskTracker;
 use crate::api::{Checkpointed, Orders};
 use crate::clock::Clock;
 use crate::cluster;
-use crate::config::Config;
+use crate::config::{Config, Setting};
 use crate::exit::Exit;
 use crate::http;
 use crate::kubernetes::{self, Kubernetes};
+use crate::protocol::entry::Entry;
 use crate::protocol::time::Moment;
 use crate::record::Record;
 use crate::record::marker::Marker;
@@ -60,6 +63,8 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 struct Agent {
     config: Config,
+    /// The same for people, with what set each value.
+    settings: Vec<Setting>,
     /// Its id, once it is known.
     cluster: OnceCell<String>,
     record: Record,
@@ -83,17 +88,21 @@ struct Agent {
     on_demand: tokio::sync::Mutex<Option<(Moment, Checkpointed)>>,
     /// The newest savepoint that was taken while the job went on. Held while one is being taken.
     savepoints: tokio::sync::Mutex<savepoints::Newest>,
+    /// What the next start would do, as it was told last.
+    foresight: foresight::Foresight,
+    /// The record as people were shown it last.
+    seen: RefCell<Vec<Entry>>,
     /// What was last said of a start in an Event.
     said: RefCell<String>,
     /// Last words that the process's end has to wait for.
     closing: TaskTracker,
 }
 
-/// Runs the agent until it is told to end.
+/// Runs the agent until it is told to end. `settings`: the same configuration, for people.
 ///
 /// # Errors
 /// If a socket or the record can't be opened.
-pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
+pub async fn run(config: Config, settings: Vec<Setting>, mut signals: Signals) -> anyhow::Result<Exit> {
     let kubernetes = Kubernetes::of(&config);
     let storage = Storage::here(config.storage.clone());
     let record = Record::open(&config.record, &storage, kubernetes.as_ref())?;
@@ -123,8 +132,11 @@ pub async fn run(config: Config, mut signals: Signals) -> anyhow::Result<Exit> {
         claiming: tokio::sync::Mutex::new(()),
         on_demand: tokio::sync::Mutex::default(),
         savepoints: tokio::sync::Mutex::default(),
+        foresight: foresight::Foresight::new(),
+        seen: RefCell::default(),
         said: RefCell::default(),
         closing: TaskTracker::new(),
+        settings,
         config,
     });
     // A record that hangs must keep neither probes nor signals waiting.

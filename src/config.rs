@@ -9,6 +9,7 @@ mod error;
 mod keys;
 mod reader;
 mod schema;
+mod secret;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -17,6 +18,7 @@ use std::{
 };
 
 use crate::storage::Options;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use error::{Error, Problem};
@@ -26,6 +28,8 @@ pub use schema::{
     DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnLeftover, OnNoState,
     OnUnverifiable, RecordKind, RecordUrl, Recovery, SavepointFormat, directory_url, duration as parse_duration,
 };
+
+pub use secret::without_secrets;
 
 /// The variable that names the configuration file where no flag does.
 pub const FILE_VARIABLE: &str = "SAVEPOINTD_CONFIG";
@@ -266,14 +270,29 @@ impl Flags {
 }
 
 /// One effective value and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Setting {
     /// The key.
     pub key: &'static str,
-    /// The value as it was written.
+    /// The value as it was written, without passwords.
     pub value: String,
-    /// The variable, flag or file that set it.
-    pub place: String,
+    /// What set it.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+/// What set a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "from", content = "name", rename_all = "snake_case")]
+pub enum Origin {
+    /// Nobody.
+    Default,
+    /// This file.
+    File(String),
+    /// This environment variable.
+    Variable(String),
+    /// This flag.
+    Flag(String),
 }
 
 /// The environment variable that sets a key.
@@ -305,8 +324,10 @@ impl Config {
         flags: Flags,
     ) -> Result<Vec<Setting>, Error> {
         let reader = Reader::open(file, env, flags)?;
-        let setting =
-            |key: &Key| Some(Setting { key: key.name, value: reader.text(key.name)?, place: reader.place(key.name) });
+        let setting = |key: &Key| {
+            let value = without_secrets(&reader.text(key.name)?);
+            Some(Setting { key: key.name, value, origin: reader.origin(key.name) })
+        };
         let settings = KEYS.iter().filter_map(setting).collect();
         reader.finish(Some(settings))
     }

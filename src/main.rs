@@ -59,9 +59,10 @@ async fn dispatch(cli: Cli, signals: Signals) -> anyhow::Result<Exit> {
     let (file, flags) = (settings.config.as_deref(), settings.flags()?);
     match cli.verb {
         Verb::Agent => {
-            let config = Config::load(file, std::env::vars(), flags)?;
+            let config = Config::load(file, std::env::vars(), flags.clone())?;
+            let configured = Config::explain(file, std::env::vars(), flags)?;
             telemetry::log::begin(&config.log);
-            agent::run(config, signals).await
+            agent::run(config, configured, signals).await
         }
         Verb::Run { agent, on_refusal, command } => {
             let elsewhere = std::env::var_os("KUBERNETES_SERVICE_HOST").is_none();

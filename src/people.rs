@@ -278,7 +278,11 @@ async fn read(record: &Record) -> Result<History, Answer> {
 }
 
 async fn history(record: &Record) -> Result<Answer, Answer> {
-    let history = read(record).await?;
+    Ok(Answer::History(rows(&read(record).await?)))
+}
+
+/// All recorded points, newest first.
+pub(crate) fn rows(history: &History) -> Vec<Row> {
     let mut rows = Vec::new();
     for (&number, epoch) in history.epochs.iter().rev() {
         let Some(based) = &epoch.based else { continue };
@@ -323,7 +327,7 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
             rows.push(row);
         }
     }
-    Ok(Answer::History(rows))
+    rows
 }
 
 /// A row with what is known of one job among several.

@@ -112,6 +112,8 @@ step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
 step "licences, bans, sources"
 cargo deny --config .cargo/deny.toml --log-level error check bans licenses sources
+step "Chromium"
+tests/chromium.sh || { [ "${CI:-}" != true ] || exit 69; echo "The status page is not looked at in a browser."; }
 step "Flink"
 for version in "${versions[@]}"; do
     tests/flink/job.sh "$version"

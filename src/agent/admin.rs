@@ -3,19 +3,21 @@
 //! `/livez` answers as long as the agent's event loop turns. `/readyz` says whether the gate is open and the JobManager's
 //! RPC port is up: TaskManagers find the JobManager through its readiness, so it must not wait for the job.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
 use hyper::{Request, Response, StatusCode};
-use serde_json::json;
 use tokio::net::TcpStream;
 
 use super::{Agent, guards};
 use crate::http::{self, Body, Handler};
+use crate::random;
+use crate::telemetry::page;
+use crate::telemetry::status::Status;
 
 pub(super) fn handler(agent: &Rc<Agent>) -> Handler {
     let agent = Rc::clone(agent);
@@ -37,13 +39,32 @@ async fn route(agent: &Rc<Agent>, request: &Request<Incoming>) -> Response<Body>
             Ok(()) => plain(StatusCode::OK, "ready\n".to_owned()),
             Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
         },
-        ("GET", "/api/v1/status") => http::json(StatusCode::OK, &agent.status()),
+        ("GET", "/api/v1/status") => http::json(StatusCode::OK, &agent.status().await),
         ("GET", "/api/v1/stop") => guards::follow(agent, request.uri().query()),
         ("GET", "/api/v1/look") => http::json(StatusCode::OK, &agent.looked().await),
         ("POST", "/api/v1/checkpoint") => http::json(StatusCode::OK, &agent.checkpointed().await),
-        ("GET", "/") => plain(StatusCode::OK, agent.status_page()),
+        ("GET", "/") => page(&agent.status().await),
         _ => plain(StatusCode::NOT_FOUND, "there are /, /metrics, /livez, /readyz and /api/v1/status\n".to_owned()),
     }
+}
+
+/// The page, as what a browser may only draw.
+fn page(status: &Status) -> Response<Body> {
+    let nonce = random::id();
+    let mut response = http::text(StatusCode::OK, "text/html; charset=utf-8", page::page(status, nonce));
+    let fixed = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    let headers = response.headers_mut();
+    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    // The page has no script and its texts are escaped; should that ever fail, the browser still runs nothing.
+    if let Ok(policy) = HeaderValue::try_from(page::policy(nonce)) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
 }
 
 /// The RPC address is often a Service's: there the JobManager of another pod may answer, which is to be replaced.
@@ -73,51 +94,6 @@ impl Agent {
             }
         }
         Err(format!("the JobManager's port {port} is not up yet"))
-    }
-
-    fn status(&self) -> serde_json::Value {
-        let session = self.session.borrow();
-        let session = session.as_deref();
-        let orders = self.orders.borrow();
-        json!({
-            "cluster": self.cluster.get(),
-            "record": self.config.record.as_str(),
-            "gate": *self.gate.borrow(),
-            "epoch": session.map(super::session::Session::epoch),
-            "job_id": session.and_then(|session| session.job_id.get()),
-            "base": session.and_then(|session| session.go.base.as_ref()).map(|base| base.path.as_str()),
-            "started": session.is_some_and(|session| session.started.get()),
-            "jobs_waiting": session.map(|session| self.submissions(session)).unwrap_or_default(),
-            "confirmed": session.and_then(|session| session.confirmed.borrow().clone()),
-            "prediction": session.and_then(|session| self.predicted(session)),
-            "stopping": orders.stopping,
-            "guards": self.guards.number(),
-            "outcome": orders.release.as_ref().and_then(|release| release.outcome),
-        })
-    }
-
-    fn predicted(&self, session: &super::session::Session) -> Option<serde_json::Value> {
-        let prediction = session.prediction.borrow().clone()?;
-        let advice = self.advice(session)?;
-        Some(json!({
-            "likely_seconds": prediction.savepoint.likely.as_secs_f64(),
-            "at_most_seconds": prediction.savepoint.at_most.as_secs_f64(),
-            "checkpoint_seconds": prediction.checkpoint.map(|checkpoint| checkpoint.likely.as_secs_f64()),
-            "bytes": prediction.bytes,
-            "basis": prediction.basis,
-            "grace_seconds": advice.has.as_secs_f64(),
-            "advice": advice.to_string(),
-        }))
-    }
-
-    fn status_page(&self) -> String {
-        let status = self.status();
-        let mut page = format!("savepointd {}\n\n", env!("CARGO_PKG_VERSION"));
-        for (key, value) in status.as_object().into_iter().flatten() {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let _ = writeln!(page, "{key:<10} {value}");
-        }
-        page
     }
 }
 

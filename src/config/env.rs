@@ -45,8 +45,11 @@ impl Place {
 }
 
 impl Layer {
-    /// The name of the layer that nobody set.
+    /// The names of the layers; nobody set the first.
     pub(super) const DEFAULTS: &str = "defaults";
+    pub(super) const FILE: &str = "file";
+    pub(super) const ENVIRONMENT: &str = "environment";
+    pub(super) const FLAGS: &str = "flags";
 
     pub(super) fn defaults() -> Self {
         let defaults = KEYS.iter().filter_map(|key| Some((key.name, key.value()?.to_owned())));
@@ -61,7 +64,7 @@ impl Layer {
         collect_unknown(&values, "", &mut unknown);
         problems
             .extend(unknown.iter().map(|key| Problem::unknown(place.of(key), schema::nearest(key).map(str::to_owned))));
-        Ok(Self { name: "file", values, place })
+        Ok(Self { name: Self::FILE, values, place })
     }
 
     /// Takes what is ours from an environment. Empty variables count as not set, as manifests can't leave one out.
@@ -81,7 +84,7 @@ impl Layer {
                 problems.push(Problem::unknown(name, suggestion));
             }
         }
-        Self::named("environment", found.into_iter().map(|(key, (name, value))| (key.to_owned(), name, value)))
+        Self::named(Self::ENVIRONMENT, found.into_iter().map(|(key, (name, value))| (key.to_owned(), name, value)))
     }
 
     /// Takes what flags say: key, flag as it was written, value.
@@ -90,7 +93,7 @@ impl Layer {
         problems.extend(
             unknown.into_iter().map(|(key, name, _)| Problem::unknown(name, schema::nearest(&key).map(str::to_owned))),
         );
-        Self::named("flags", known.into_iter())
+        Self::named(Self::FLAGS, known.into_iter())
     }
 
     fn named(name: &'static str, entries: impl Iterator<Item = (String, String, String)>) -> Self {

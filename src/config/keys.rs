@@ -289,6 +289,13 @@ pub const KEYS: &[Key] = &[
     key("pod.namespace", Words("the service account's"), "name", "agent", "its `metadata.namespace`"),
     key("pod.uid", Words("what the API server says"), "name", "agent", "its `metadata.uid`"),
     key("pod.ip", Words("none"), "IP address", "agent", "its `status.podIP`"),
+    key(
+        "pod.termination_log",
+        Value("/dev/termination-log"),
+        "path",
+        "agent, run",
+        "where the outcome is left in one line for `kubectl describe pod`, if the kubelet has made that file (`terminationMessagePath`)",
+    ),
     key("guard.agent", Words("port 9250 of `jobmanager.rpc.address`"), "host:port", "guard", "the JobManager's agent"),
     key(
         "guard.settle",

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use figment::{Figment, value::Value};
 
 use super::{
-    FILE_VARIABLE, Flags,
+    FILE_VARIABLE, Flags, Origin,
     env::Layer,
     error::{Error, Problem},
 };
@@ -49,6 +49,17 @@ impl Reader {
         let keys: Vec<_> = key.split('.').collect();
         let metadata = self.figment.find_metadata(key);
         metadata.map_or_else(|| key.to_owned(), |metadata| metadata.interpolate(self.figment.profile(), &keys))
+    }
+
+    /// What set the effective value.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        let place = self.place(key);
+        match self.figment.find_metadata(key).map(|metadata| metadata.name.as_ref()) {
+            Some(Layer::FILE) => Origin::File(place.strip_prefix(&format!("{key} in ")).unwrap_or(&place).to_owned()),
+            Some(Layer::ENVIRONMENT) => Origin::Variable(place),
+            Some(Layer::FLAGS) => Origin::Flag(place),
+            _ => Origin::Default,
+        }
     }
 
     /// The effective value as it was written.

@@ -106,12 +106,13 @@ fn later_layers_win_and_are_named() {
     assert_eq!(config.log.level, LogLevel::Trace);
 
     let settings = Config::explain(None, env(&variables), arguments).unwrap();
-    let place = |key| settings.iter().find(|setting| setting.key == key).map(|setting| setting.place.clone()).unwrap();
-    assert_eq!(place("savepoint.drain"), format!("savepoint.drain in {}", file.0.display()));
-    assert_eq!(place("stop.grace"), "SAVEPOINTD_STOP__GRACE");
-    assert_eq!(place("stop.reserve"), "--set stop.reserve");
-    assert_eq!(place("flink.url"), "--flink-url");
-    assert_eq!(place("log.format"), "log.format (default)");
+    let origin =
+        |key| settings.iter().find(|setting| setting.key == key).map(|setting| setting.origin.clone()).unwrap();
+    assert_eq!(origin("savepoint.drain"), Origin::File(file.0.display().to_string()));
+    assert_eq!(origin("stop.grace"), Origin::Variable("SAVEPOINTD_STOP__GRACE".to_owned()));
+    assert_eq!(origin("stop.reserve"), Origin::Flag("--set stop.reserve".to_owned()));
+    assert_eq!(origin("flink.url"), Origin::Flag("--flink-url".to_owned()));
+    assert_eq!(origin("log.format"), Origin::Default);
 }
 
 #[test]

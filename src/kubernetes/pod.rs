@@ -97,6 +97,14 @@ impl Kubernetes {
         self.inner.own.get().and_then(|(_, grace)| *grace)
     }
 
+    /// Namespace and name of this pod, as far as they are known without asking.
+    #[must_use]
+    pub fn known_pod(&self) -> Option<(String, String)> {
+        let own = self.inner.own.get().map(|(own, _)| (own.namespace.clone(), own.name.clone()));
+        let told = || self.inner.pod.namespace.clone().zip(self.inner.pod.name.clone());
+        own.or_else(told)
+    }
+
     /// This pod as the API server shows it, for whoever looks at its specification.
     ///
     /// # Errors

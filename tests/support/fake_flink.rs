@@ -73,6 +73,8 @@ struct State {
     /// What the statistics say that checkpoints took.
     measured: Vec<Value>,
     task_managers: u32,
+    /// What the program calls the job; none: `fake`.
+    name: Option<&'static str>,
     without_pid: bool,
     closed: bool,
 }
@@ -172,6 +174,11 @@ impl FakeFlink {
             "latest_ack_timestamp": 1_795_000_000_000_u64 + u64::try_from(number).unwrap() * 1_000, "checkpointed_size": bytes, "state_size": bytes,
             "end_to_end_duration": u64::try_from(took.as_millis()).unwrap(), "persisted_data": 0, "checkpoint_type": "CHECKPOINT",
         }));
+    }
+
+    /// The program calls the job so.
+    pub fn named(&self, name: &'static str) {
+        self.shared.state().name = Some(name);
     }
 
     /// So many TaskManagers have registered.
@@ -375,13 +382,14 @@ impl Shared {
         let mut state = self.lively();
         let (running, deletes) = (state.tasks_running, state.deletes_on_cancellation);
         let (measured, task_managers) = (state.measured.clone(), state.task_managers);
+        let name = state.name.unwrap_or("fake");
         let job = state.job.as_mut()?;
         let running = running.unwrap_or(job.running).min(job.running);
         let segments: Vec<&str> = request.path.split(['/', '?']).collect();
         Some(match (request.call, segments.as_slice()) {
             (Call::Jobs, _) => {
                 let tasks = json!({ "total": TASKS, "running": running, "finished": TASKS - job.running });
-                (200, json!({ "jobs": [{ "jid": job.id, "name": "fake", "state": job.state, "tasks": tasks }] }))
+                (200, json!({ "jobs": [{ "jid": job.id, "name": name, "state": job.state, "tasks": tasks }] }))
             }
             (Call::Stop | Call::Savepoint, _) => {
                 let id = trigger_id(&request.body);

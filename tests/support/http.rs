@@ -35,6 +35,16 @@ pub fn get(port: u16, path: &str) -> Option<Answer> {
     request("GET", port, path, "")
 }
 
+/// Status line and headers of the answer to a GET.
+pub fn head_of(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split_once("\r\n\r\n").map(|(head, _)| head.to_owned())
+}
+
 /// The JSON that a GET answers with 200.
 pub fn json(port: u16, path: &str) -> Option<serde_json::Value> {
     let (status, body) = get(port, path)?;

@@ -16,6 +16,7 @@
 mod support;
 
 mod agent_death;
+mod browser;
 mod credentials;
 mod deadline;
 mod documents;
@@ -32,6 +33,7 @@ mod last_words;
 mod leftovers;
 mod logs;
 mod native;
+mod page;
 mod processes;
 mod pruning;
 mod refusals;

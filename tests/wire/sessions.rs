@@ -130,6 +130,9 @@ fn goes_on(world: &World, flink: &FakeSession, orders: &str) {
     assert_eq!(process.logged("start", LONG)["decision"], "resubmit");
     let served = || crate::support::http::json(admin, "/api/v1/status").unwrap()["jobs_waiting"].clone();
     let body = served()[1]["body"].clone();
+    let page = crate::support::http::get(admin, "/").unwrap().1;
+    assert!(page.contains("4 jobs wait to be submitted again"), "{page}");
+    assert!(page.contains(&format!("flink run -d -s {orders} -claimMode NO_CLAIM")), "{page}");
     assert_eq!((&body["savepointPath"], &body["claimMode"]), (&orders.into(), &"NO_CLAIM".into()), "{body}");
     let restored = Some(orders.replacen("file:///", "file:/", 1));
     submit(world, flink, Submitted { restored, ..submitted("orders") });
