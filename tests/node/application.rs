@@ -300,11 +300,14 @@ impl Application {
         let all = self.lives();
         assert_eq!(all.len(), lives, "{all:#?}");
         life::assert_exactly_once(&all);
+        println!("nothing lost, nothing repeated");
     }
 
     /// What ran goes on from a checkpoint: nothing lost.
     pub fn assert_nothing_lost(&self) {
-        life::assert_nothing_lost(&self.lives());
+        let lives = self.lives();
+        life::assert_nothing_lost(&lives);
+        println!("nothing lost, {} repeated", life::repeated(&lives));
     }
 
     fn tell(&self) {

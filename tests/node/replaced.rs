@@ -2,7 +2,7 @@
 
 use super::application::{Application, Pod, START, Started, eventually};
 use super::manifest::{Agent, Controller, Shape};
-use super::on_the_node;
+use super::{node, on_the_node};
 
 // A Deployment's pod is deleted, too, where the steady state is watched.
 on_the_node!(
@@ -18,17 +18,12 @@ on_the_node!(
     a_restarted_deployment_is_continued_exactly,
 );
 
-/// Once, or as often as `SPTEST_NODE_CYCLES` says.
-fn cycles() -> usize {
-    std::env::var("SPTEST_NODE_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
-}
-
 /// Replaces the pod by `replace`, as often as is asked for, and checks each time that the final savepoint is continued.
 fn replaced(name: &str, shape: Shape, replace: impl Fn(&Application, &Pod)) -> Application {
     let app = Application::start(name, shape);
     let mut old = app.started();
     assert_eq!(old.restored, None);
-    for cycle in 1..=cycles() {
+    for cycle in 1..=node::cycles() {
         app.progress(200);
         replace(&app, &old.pod);
         old = assert_continued(&app, &old, cycle + 1);
