@@ -22,7 +22,8 @@ pub use error::{Error, Problem};
 use reader::Reader;
 pub use schema::{
     DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnLeftover, OnNoState,
-    OnUnverifiable, RecordKind, RecordUrl, Recovery, SavepointFormat, directory_url, duration as parse_duration,
+    OnUnverifiable, RecordKind, RecordUrl, Recovery, SavepointFormat, WithoutRun, directory_url,
+    duration as parse_duration,
 };
 
 /// The variable that names the configuration file where no flag does.
@@ -118,6 +119,8 @@ pub struct Flink {
     pub url_is_set: bool,
     /// Whose job id a start uses.
     pub job_id: JobIdPolicy,
+    /// What is done about a JobManager that no `run` stands before.
+    pub without_run: WithoutRun,
 }
 
 /// How savepoints are taken.
@@ -303,6 +306,7 @@ impl Config {
         let client = Client::read(reader);
         let url = reader.get("flink.url", schema::flink_url);
         let job_id = reader.get("flink.job_id", JobIdPolicy::parse);
+        let without_run = reader.get("flink.without_run", WithoutRun::parse);
         let savepoints = reader.optional("savepoint.directory", directory_url);
         let format = reader.get("savepoint.format", SavepointFormat::parse);
         let interval = reader.get("savepoint.interval", |text| schema::unless_off(text, schema::positive_duration));
@@ -335,7 +339,12 @@ impl Config {
             cluster: Cluster { id },
             socket: client.socket,
             control_socket: client.control_socket,
-            flink: Flink { url: url?, url_is_set: reader.is_set("flink.url"), job_id: job_id? },
+            flink: Flink {
+                url: url?,
+                url_is_set: reader.is_set("flink.url"),
+                job_id: job_id?,
+                without_run: without_run?,
+            },
             savepoint: Savepoint { directory: savepoints, format: format?, interval: interval?, drain: drain? },
             checkpoint: Checkpoint { directory: checkpoints },
             session: SessionCluster { parallel: parallel? },

@@ -112,8 +112,10 @@ impl Agent {
 
     /// Stops whatever runs, and waits until its outcome is durable.
     pub(super) async fn drain(self: &Rc<Self>) -> Drained {
+        let taken_up = self.take_up_what_runs().await;
         let Some(session) = self.served().filter(|session| session.started.get()) else {
-            return Drained { outcome: None, reason: "no JobManager runs here under savepointd run".to_owned() };
+            let reason = taken_up.err().unwrap_or_else(|| "no JobManager runs here".to_owned());
+            return Drained { outcome: None, reason };
         };
         self.begin_stop(&session, self.clock.now());
         let epoch = session.epoch();

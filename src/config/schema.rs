@@ -21,6 +21,7 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("flink.url", Some("http://127.0.0.1:8081")),
     ("flink.job_id", Some("derived")),
     ("flink.recovery", Some("fast")),
+    ("flink.without_run", Some("refuse")),
     ("savepoint.directory", None),
     ("savepoint.format", Some("native")),
     ("savepoint.interval", Some("off")),
@@ -251,6 +252,18 @@ words! {
         Fast = "fast",
         /// As Flink does it: it waits until its heartbeat to the old JobManager times out.
         Flink = "flink",
+    }
+}
+
+words! {
+    /// What is done about a JobManager that no `run` stands before.
+    WithoutRun {
+        /// Nothing: it is not ours.
+        Refuse = "refuse",
+        /// It is taken up and can be drained; where it runs from something else than the newest point, that is said.
+        Warn = "warn",
+        /// It is taken up and can be drained; where it runs from something else than the newest point, its job is cancelled.
+        Cancel = "cancel",
     }
 }
 

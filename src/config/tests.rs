@@ -51,7 +51,12 @@ fn defaults_are_the_documented_ones() {
         cluster: Cluster { id: None },
         socket: "/savepointd/run.sock".into(),
         control_socket: "/run/savepointd/control.sock".into(),
-        flink: Flink { url: "http://127.0.0.1:8081".to_owned(), url_is_set: false, job_id: JobIdPolicy::Derived },
+        flink: Flink {
+            url: "http://127.0.0.1:8081".to_owned(),
+            url_is_set: false,
+            job_id: JobIdPolicy::Derived,
+            without_run: WithoutRun::Refuse,
+        },
         savepoint: Savepoint { directory: None, format: SavepointFormat::Native, interval: None, drain: false },
         checkpoint: Checkpoint { directory: None },
         session: SessionCluster { parallel: 32 },
@@ -161,6 +166,7 @@ fn wrong_values_are_named_as_they_were_written() {
         ("SAVEPOINTD_ADMIN__ADDRESS", ":9250", "expected \"off\" or an address such as \"[::]:9250\", found \":9250\""),
         ("SAVEPOINTD_FLINK__URL", "https://jm:8081", "this build has no support for https:// yet, only for http://"),
         ("SAVEPOINTD_FLINK__URL", "http://me:hunter2@jm", "expected a URL without user name and password"),
+        ("SAVEPOINTD_FLINK__WITHOUT_RUN", "yes", "expected \"refuse\" or \"warn\" or \"cancel\", found \"yes\""),
         ("SAVEPOINTD_FLINK__RECOVERY", "slow", "expected \"fast\" or \"flink\", found \"slow\""),
         (
             "SAVEPOINTD_GUARD__SETTLE",

@@ -17,6 +17,8 @@ use crate::protocol::stop::Release;
 
 const TAKEN: &str = "taken";
 const FAILED: &str = "failed";
+const NEWEST: &str = "newest";
+const ELSEWHERE: &str = "elsewhere";
 const DECISIONS: [&str; 6] = ["restore", "fresh", "resubmit", "hold", "refuse", "later"];
 
 /// The process's metrics.
@@ -49,6 +51,13 @@ impl Metrics {
         describe_counter!("savepointd_start_decisions_total", "Answers to starts, by decision");
         for decision in DECISIONS {
             counter!("savepointd_start_decisions_total", "decision" => decision).absolute(0);
+        }
+        describe_counter!(
+            "savepointd_starts_without_gate_total",
+            "Starts that no `run` stood before, by what they ran from"
+        );
+        for from in [NEWEST, ELSEWHERE] {
+            counter!("savepointd_starts_without_gate_total", "from" => from).absolute(0);
         }
         describe_counter!("savepointd_restore_failures_total", "Starts whose point Flink could not restore, by class");
         for class in [FailureClass::Incompatible, FailureClass::Unreadable] {
@@ -129,6 +138,12 @@ impl Metrics {
         if let Some(decision) = DECISIONS.into_iter().find(|known| *known == decision) {
             counter!("savepointd_start_decisions_total", "decision" => decision).increment(1);
         }
+    }
+
+    /// A job was taken up that no `run` had stood before, and ran from the newest point or from something else.
+    pub fn started_without_gate(&self, newest: bool) {
+        let from = if newest { NEWEST } else { ELSEWHERE };
+        counter!("savepointd_starts_without_gate_total", "from" => from).increment(1);
     }
 
     /// Retention deleted a directory.

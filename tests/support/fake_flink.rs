@@ -73,6 +73,8 @@ struct State {
     /// What the statistics say that checkpoints took.
     measured: Vec<Value>,
     task_managers: u32,
+    /// What the JobManager says of its configuration.
+    configuration: Vec<Value>,
     without_pid: bool,
     closed: bool,
 }
@@ -172,6 +174,11 @@ impl FakeFlink {
             "latest_ack_timestamp": 1_795_000_000_000_u64 + u64::try_from(number).unwrap() * 1_000, "checkpointed_size": bytes, "state_size": bytes,
             "end_to_end_duration": u64::try_from(took.as_millis()).unwrap(), "persisted_data": 0, "checkpoint_type": "CHECKPOINT",
         }));
+    }
+
+    /// The JobManager's effective configuration has this line.
+    pub fn is_configured(&self, key: &str, value: &str) {
+        self.shared.state().configuration.push(json!({ "key": key, "value": value }));
     }
 
     /// So many TaskManagers have registered.
@@ -375,6 +382,7 @@ impl Shared {
         let mut state = self.lively();
         let (running, deletes) = (state.tasks_running, state.deletes_on_cancellation);
         let (measured, task_managers) = (state.measured.clone(), state.task_managers);
+        let (configuration, start) = (state.configuration.clone(), state.adopted);
         let job = state.job.as_mut()?;
         let running = running.unwrap_or(job.running).min(job.running);
         let segments: Vec<&str> = request.path.split(['/', '?']).collect();
@@ -422,6 +430,8 @@ impl Shared {
                 }
                 (200, statistics)
             }
+            (_, ["", "jobmanager", "config"]) => (200, configuration.into()),
+            (Call::Other, ["", "jobs", id]) => (200, json!({ "jid": id, "start-time": start })),
             (_, ["", "overview"]) => (200, json!({ "taskmanagers": task_managers })),
             (Call::CheckpointConfig, _) => {
                 let kept = json!({ "enabled": true, "delete_on_cancellation": deletes });

@@ -40,6 +40,7 @@ mod signals;
 mod starts;
 mod surface;
 mod tidings;
+mod ungated;
 mod unseen;
 mod verify;
 mod world;

@@ -85,9 +85,12 @@ impl Past {
             cleans_up: false,
             reason: "test".into(),
         };
-        self.fact(epoch, Fact::Claimed(Claim { job_id: Some(job(epoch)), holder, directories, session: false }))
-            .fact(epoch, Fact::Based(based))
-            .fact(epoch, Fact::Confirmed { job_id: job(epoch), restored: None })
+        self.fact(
+            epoch,
+            Fact::Claimed(Claim { job_id: Some(job(epoch)), holder, directories, session: false, without_gate: false }),
+        )
+        .fact(epoch, Fact::Based(based))
+        .fact(epoch, Fact::Confirmed { job_id: job(epoch), restored: None })
     }
 
     fn found(mut self, path: &str, epoch: Option<u64>, metadata: Metadata) -> Self {
