@@ -10,6 +10,7 @@ mod events;
 mod guards;
 mod handover;
 mod jobs;
+mod lingering;
 mod on_demand;
 mod periodic;
 mod presence;

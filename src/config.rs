@@ -157,6 +157,8 @@ pub struct Stop {
     pub grace: Duration,
     /// What is kept back of it to write the record; shorter than `grace`.
     pub reserve: Duration,
+    /// How long the job may go on until the pod that replaces this one waits at its gate; `None`: not at all.
+    pub linger: Option<Duration>,
 }
 
 /// What a start may choose.
@@ -412,13 +414,15 @@ impl Client {
         let control_socket = reader.get("control_socket", schema::socket);
         let grace = reader.get("stop.grace", schema::positive_duration);
         let reserve = reader.get("stop.reserve", schema::duration);
+        let linger = reader.get("stop.linger", |text| schema::unless_off(text, schema::positive_duration));
         let agent = reader.optional("guard.agent", schema::host_and_port);
         let settle = reader.get("guard.settle", schema::duration);
         let before = reader.get("guard.checkpoint", |text| schema::unless_off(text, schema::positive_duration));
         let recovery = reader.get("flink.recovery", Recovery::parse);
         let format = reader.get("log.format", LogFormat::parse);
         let level = reader.get("log.level", LogLevel::parse);
-        let (socket, control_socket, stop) = (socket?, control_socket?, Stop { grace: grace?, reserve: reserve? });
+        let (socket, control_socket) = (socket?, control_socket?);
+        let stop = Stop { grace: grace?, reserve: reserve?, linger: linger? };
         if stop.reserve >= stop.grace {
             reader.conflict("stop.reserve", &format!("expected less than {}", reader.place("stop.grace")));
         }

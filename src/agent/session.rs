@@ -93,6 +93,8 @@ pub(super) struct Session {
     /// Why the pod ends, once it has told.
     pub(super) cause: RefCell<Option<Cause>>,
     pub(super) presence: Presence,
+    /// Whether another pod waits at its gate for this one's end.
+    pub(super) awaited: watch::Sender<bool>,
     /// What tells the JobManager's life from others, where no `run` stands before it.
     pub(super) life: Cell<Option<Id>>,
     /// Whether the cluster runs several jobs.
@@ -145,6 +147,7 @@ impl Session {
             deadline: watch::Sender::new(Deadline::after(Moment(0), Duration::ZERO, Duration::ZERO)),
             cause: RefCell::default(),
             presence: Presence::default(),
+            awaited: watch::Sender::new(false),
             life: Cell::default(),
             gone: watch::Sender::new(false),
             tasks: RefCell::default(),

@@ -78,6 +78,7 @@ impl Agent {
         self.guards.tell(session.epoch(), Turn::Stopping);
         let (agent, session) = (Rc::clone(self), Rc::clone(session));
         tokio::task::spawn_local(async move {
+            agent.linger(&session, began).await;
             let (release, unsaid) = if agent.runs_several(&session).await {
                 agent.stop_several(&session, plan, seed).await
             } else {

@@ -30,6 +30,7 @@ pub(super) const KEYS: &[(&str, Option<&str>)] = &[
     ("session.parallel", Some("32")),
     ("stop.grace", Some("30s")),
     ("stop.reserve", Some("3s")),
+    ("stop.linger", Some("off")),
     ("storage.endpoint", None),
     ("storage.region", None),
     ("storage.namenode", None),

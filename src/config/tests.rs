@@ -60,7 +60,7 @@ fn defaults_are_the_documented_ones() {
         savepoint: Savepoint { directory: None, format: SavepointFormat::Native, interval: None, drain: false },
         checkpoint: Checkpoint { directory: None },
         session: SessionCluster { parallel: 32 },
-        stop: Stop { grace: Duration::from_secs(30), reserve: Duration::from_secs(3) },
+        stop: Stop { grace: Duration::from_secs(30), reserve: Duration::from_secs(3), linger: None },
         storage: Options { endpoint: None, region: None, namenode: None, ca: None, timeout: Duration::from_secs(5) },
         restore: Restore {
             on_no_state: OnNoState::Fresh,
@@ -98,7 +98,7 @@ fn later_layers_win_and_are_named() {
     assert_eq!(config.record.as_str(), "file:///f");
     assert_eq!(config.savepoint.directory.as_deref(), Some("file:///f"));
     assert!(config.savepoint.drain && config.flink.url_is_set);
-    assert_eq!(config.stop, Stop { grace: Duration::from_mins(2), reserve: Duration::from_secs(1) });
+    assert_eq!(config.stop, Stop { grace: Duration::from_mins(2), reserve: Duration::from_secs(1), linger: None });
     assert_eq!(config.log.level, LogLevel::Trace);
 
     let settings = Config::explain(None, env(&variables), arguments).unwrap();
