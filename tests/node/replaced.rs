@@ -16,6 +16,8 @@ on_the_node!(
     a_deleted_pod_with_flink_2_is_continued_exactly,
     a_deployment_scaled_to_zero_and_back_is_continued_exactly,
     a_restarted_deployment_is_continued_exactly,
+    a_deleted_pod_that_lingers_is_continued_exactly_by_one_that_waits_already,
+    a_deleted_pod_that_no_run_stands_before_is_drained_and_continued_exactly,
 );
 
 /// Replaces the pod by `replace`, as often as is asked for, and checks each time that the final savepoint is continued.
@@ -104,4 +106,23 @@ fn a_restarted_deployment_is_continued_exactly() {
         app.kubectl(&["rollout", "restart", "deployment", "jobmanager"]);
     });
     eventually("one pod is left", START, || (app.job_managers().len() == 1).then_some(()));
+}
+
+fn a_deleted_pod_that_lingers_is_continued_exactly_by_one_that_waits_already() {
+    let shape = Shape { settings: vec![("STOP__LINGER", "30s")], ..Shape::default() };
+    replaced("lingering", shape, |app, pod| app.delete(pod, &[]));
+}
+
+fn a_deleted_pod_that_no_run_stands_before_is_drained_and_continued_exactly() {
+    let settings = vec![("FLINK__WITHOUT_RUN", "cancel")];
+    let shape = Shape { controller: Controller::StatefulSet, wrapped: false, settings, ..Shape::default() };
+    let app = Application::start("unwrapped", shape);
+    let mut old = app.started();
+    for cycle in 1..=node::cycles() {
+        app.progress(200);
+        app.delete(&old.pod, &[]);
+        (old, _) = app.assert_replaced(&old, cycle + 1);
+    }
+    assert!(!app.events("StartedWithoutGate").is_empty());
+    assert_eq!(app.events("StartedFromElsewhere"), Vec::<String>::new());
 }

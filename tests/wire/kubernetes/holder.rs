@@ -208,4 +208,6 @@ fn a_standby_under_high_availability_waits_at_its_gate_and_takes_over_when_the_l
     leader.ends(&world);
     waiting.logged("the restore is confirmed", LONG);
     assert_eq!(world.told().as_deref(), Some(checkpoint.as_str()));
+    std::fs::remove_dir_all(world.path("ha/orders")).unwrap();
+    world.stopped_with_savepoint(waiting);
 }
