@@ -11,6 +11,7 @@ mod foresight;
 mod guards;
 mod handover;
 mod jobs;
+mod lingering;
 mod on_demand;
 mod past;
 mod periodic;
@@ -142,6 +143,8 @@ pub async fn run(config: Config, settings: Vec<Setting>, mut signals: Signals) -
     // A record that hangs must keep neither probes nor signals waiting.
     let republishing = Rc::clone(&agent);
     tokio::task::spawn_local(async move { republishing.republish().await });
+    let ungated = Rc::clone(&agent);
+    tokio::task::spawn_local(async move { ungated.take_up_whatever_runs().await });
     let looking = Rc::clone(&agent);
     tokio::task::spawn_local(async move { looking.look_now_and_then().await });
     let admin_address = admin_listener.as_ref().and_then(|listener| listener.local_addr().ok());
@@ -194,7 +197,9 @@ async fn until_told_to_end(agent: &Rc<Agent>, signals: &mut Signals) {
     }
     let session = agent.session.borrow().clone();
     let Some(session) = session else { return };
-    if !session.started.get() || session.presence.is_lost(agent.clock.now()) && !session.stopping.get() {
+    if session.go.ungated {
+        agent.see_whether_it_runs(&session).await;
+    } else if !session.started.get() || session.presence.is_lost(agent.clock.now()) && !session.stopping.get() {
         // Nothing runs that could be stopped, and nobody is left who could report its end.
         session.gone.send_replace(true);
     }
@@ -203,6 +208,10 @@ async fn until_told_to_end(agent: &Rc<Agent>, signals: &mut Signals) {
         // Also where the JobManager is gone: what its stop came to is still to be recorded.
         if session.stopping.get() {
             let _ = agent.orders.subscribe().wait_for(|orders| orders.release.is_some()).await;
+        }
+        if session.go.ungated {
+            // Nobody reports its end: a native sidecar is told to end when it has, and others wait for nothing more than this.
+            agent.ended(&session);
         }
         session.over().await;
         agent.closing.close();

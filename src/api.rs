@@ -9,6 +9,7 @@
 //! | `POST /v1/drain` | the same for whichever epoch runs; answered when the outcome is durable ([`Drained`]) |
 //! | `POST /v1/exited` | the entrypoint has ended ([`Exited`]) |
 //! | `GET /api/v1/stop?works_for=EPOCH` | for guards: a stream of lines, each a [`Tidings`] or empty (a sign of life) |
+//! | `GET /api/v1/stop?waits_for=EPOCH` | the same for the agent of another pod, which waits at its gate for that epoch's end |
 //! | `GET /api/v1/look` | a guard's pod is being ended: look whether this one is too; the answer is a [`Tidings`] |
 
 use serde::{Deserialize, Serialize};

@@ -26,7 +26,8 @@ pub use keys::{KEYS, Key, KeyDefault};
 use reader::Reader;
 pub use schema::{
     DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnLeftover, OnNoState,
-    OnUnverifiable, RecordKind, RecordUrl, Recovery, SavepointFormat, directory_url, duration as parse_duration,
+    OnUnverifiable, RecordKind, RecordUrl, Recovery, SavepointFormat, WithoutRun, directory_url,
+    duration as parse_duration,
 };
 
 pub use secret::without_secrets;
@@ -136,6 +137,8 @@ pub struct Flink {
     pub user: Option<(String, PathBuf)>,
     /// Whose job id a start uses.
     pub job_id: JobIdPolicy,
+    /// What is done about a JobManager that no `run` stands before.
+    pub without_run: WithoutRun,
 }
 
 /// How savepoints are taken.
@@ -172,6 +175,8 @@ pub struct Stop {
     pub grace: Duration,
     /// What is kept back of it to write the record; shorter than `grace`.
     pub reserve: Duration,
+    /// How long the job may go on until the pod that replaces this one waits at its gate; `None`: not at all.
+    pub linger: Option<Duration>,
 }
 
 /// What a start may choose.
@@ -426,6 +431,7 @@ fn flink(reader: &mut Reader) -> Option<Flink> {
     let user = reader.optional("flink.user", schema::word);
     let password = reader.optional("flink.password_file", schema::absolute_path);
     let job_id = reader.get("flink.job_id", JobIdPolicy::parse);
+    let without_run = reader.get("flink.without_run", WithoutRun::parse);
     let mut both = |left: bool, right: bool, keys: (&str, &str)| {
         if left != right {
             let (given, missing) = if left { keys } else { (keys.1, keys.0) };
@@ -443,6 +449,7 @@ fn flink(reader: &mut Reader) -> Option<Flink> {
         identity: certificate.zip(key),
         user: user.zip(password),
         job_id: job_id?,
+        without_run: without_run?,
     })
 }
 
@@ -472,6 +479,7 @@ impl Client {
         let control_socket = reader.get("control_socket", schema::socket);
         let grace = reader.get("stop.grace", schema::positive_duration);
         let reserve = reader.get("stop.reserve", schema::duration);
+        let linger = reader.get("stop.linger", |text| schema::unless_off(text, schema::positive_duration));
         let agent = reader.optional("guard.agent", schema::host_and_port);
         let settle = reader.get("guard.settle", schema::duration);
         let before = reader.get("guard.checkpoint", |text| schema::unless_off(text, schema::positive_duration));
@@ -479,7 +487,8 @@ impl Client {
         let termination_log = reader.get("pod.termination_log", schema::absolute_path);
         let format = reader.get("log.format", LogFormat::parse);
         let level = reader.get("log.level", LogLevel::parse);
-        let (socket, control_socket, stop) = (socket?, control_socket?, Stop { grace: grace?, reserve: reserve? });
+        let (socket, control_socket) = (socket?, control_socket?);
+        let stop = Stop { grace: grace?, reserve: reserve?, linger: linger? };
         if stop.reserve >= stop.grace {
             reader.conflict("stop.reserve", &format!("expected less than {}", reader.place("stop.grace")));
         }

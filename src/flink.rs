@@ -5,6 +5,7 @@ pub mod completed;
 mod disposal;
 mod error;
 mod jobs;
+mod life;
 pub mod metadata;
 pub mod setup;
 pub mod statistics;

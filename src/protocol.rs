@@ -14,6 +14,7 @@ pub mod history;
 pub mod id;
 pub mod inject;
 pub mod jobs;
+pub mod linger;
 pub mod native;
 pub mod options;
 pub mod outcome;

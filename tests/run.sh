@@ -15,9 +15,9 @@ check_tools
 
 size=${1:-landing}
 case $size in
-    landing) cycles=3 node_cycles=1 ignored=() versions=(1.15.4 1.17.2 1.20.5 2.3.0) ;;
+    landing) cycles=3 node_cycles=1 profile=default ignored=() versions=(1.15.4 1.17.2 1.20.5 2.3.0) ;;
     full)
-        cycles=20 node_cycles=20 ignored=(--run-ignored all)
+        cycles=20 node_cycles=20 profile=full ignored=(--run-ignored all)
         versions=(1.14.6 1.15.4 1.16.3 1.17.2 1.18.1 1.19.3 1.20.5 2.0.1 2.2.1 2.3.0)
         ;;
     bench) cycles=0 ;;
@@ -146,4 +146,4 @@ for tests in ${left_out[@]+"${left_out[@]}"}; do
     filter=(-E "${filter[1]:-all()} - ($tests)")
 done
 step "tests"
-SPTEST_CYCLES=$cycles SPTEST_NODE_CYCLES=$node_cycles cargo nextest run --locked ${filter[@]+"${filter[@]}"} ${ignored[@]+"${ignored[@]}"}
+SPTEST_CYCLES=$cycles SPTEST_NODE_CYCLES=$node_cycles cargo nextest run --locked --profile $profile ${filter[@]+"${filter[@]}"} ${ignored[@]+"${ignored[@]}"}

@@ -1,5 +1,7 @@
 //! The gate: answers a claim by carrying out a start.
 
+mod ungated;
+
 use std::rc::Rc;
 
 use super::Agent;

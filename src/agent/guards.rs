@@ -207,7 +207,11 @@ fn admit(agent: &Rc<Agent>, works_for: Option<u64>, ended: impl Future<Output = 
 
 /// The newest tidings at once, then each change as a line, and an empty line now and then.
 pub(super) fn follow(agent: &Rc<Agent>, query: Option<&str>) -> Response<Body> {
-    let works_for = query.and_then(|query| query.strip_prefix("works_for=")).and_then(|epoch| epoch.parse().ok());
+    let epoch = |name: &str| query?.strip_prefix(name)?.parse().ok();
+    let works_for = epoch("works_for=");
+    if let Some(session) = epoch("waits_for=").and_then(|epoch| agent.session_of(epoch)) {
+        session.awaited.send_replace(true);
+    }
     let beat = |tidings: &Tidings| Some(if tidings.phase == Phase::Stopping { BEAT_OF_A_STOP } else { BEAT });
     let (lines, ended) = http::lines(agent.guards.tidings.subscribe(), beat);
     admit(agent, works_for, ended);

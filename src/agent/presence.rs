@@ -54,6 +54,9 @@ impl Agent {
 
     /// `run` has begun to run the entrypoint, and opens its line next, if it is not killed before.
     pub(super) fn expect_line_of(self: &Rc<Self>, session: &Rc<Session>) {
+        if session.go.ungated {
+            return;
+        }
         session.presence.expect(self.clock.now().plus(BEGUN));
         let (agent, session) = (Rc::clone(self), Rc::clone(session));
         tokio::task::spawn_local(async move { agent.doubt(&session).await });

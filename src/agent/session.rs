@@ -15,7 +15,7 @@ use crate::protocol::entry::Attempt;
 use crate::protocol::estimate::advice::Fit;
 use crate::protocol::estimate::{Evidence, Prediction};
 use crate::protocol::grace::Cause;
-use crate::protocol::id::JobId;
+use crate::protocol::id::{Id, JobId};
 use crate::protocol::jobs::{Version, Waiting};
 use crate::protocol::start::Go;
 use crate::protocol::stop::InFlight;
@@ -95,6 +95,10 @@ pub(super) struct Session {
     /// Why the pod ends, once it has told.
     pub(super) cause: RefCell<Option<Cause>>,
     pub(super) presence: Presence,
+    /// Whether another pod waits at its gate for this one's end.
+    pub(super) awaited: watch::Sender<bool>,
+    /// What tells the JobManager's life from others, where no `run` stands before it.
+    pub(super) life: Cell<Option<Id>>,
     /// Whether the cluster runs several jobs.
     pub(super) several: Cell<bool>,
     /// Those of them that were seen with state, by name.
@@ -146,6 +150,8 @@ impl Session {
             deadline: watch::Sender::new(Deadline::after(Moment(0), Duration::ZERO, Duration::ZERO)),
             cause: RefCell::default(),
             presence: Presence::default(),
+            awaited: watch::Sender::new(false),
+            life: Cell::default(),
             gone: watch::Sender::new(false),
             tasks: RefCell::default(),
         }

@@ -80,6 +80,7 @@ impl Agent {
         self.guards.tell(session.epoch(), Turn::Stopping);
         let (agent, session) = (Rc::clone(self), Rc::clone(session));
         tokio::task::spawn_local(async move {
+            agent.linger(&session, began).await;
             let (release, unsaid) = if agent.runs_several(&session).await {
                 agent.stop_several(&session, plan, seed).await
             } else {
@@ -114,8 +115,10 @@ impl Agent {
 
     /// Stops whatever runs, and waits until its outcome is durable.
     pub(super) async fn drain(self: &Rc<Self>) -> Drained {
+        let taken_up = self.take_up_what_runs().await;
         let Some(session) = self.served().filter(|session| session.started.get()) else {
-            return Drained { outcome: None, reason: "no JobManager runs here under savepointd run".to_owned() };
+            let reason = taken_up.err().unwrap_or_else(|| "no JobManager runs here".to_owned());
+            return Drained { outcome: None, reason };
         };
         self.begin_stop(&session, self.clock.now());
         let epoch = session.epoch();

@@ -7,6 +7,7 @@ use super::Agent;
 use crate::api::{Phase, Tidings};
 use crate::http::{self, Lines};
 use crate::protocol::entry::PodRef;
+use crate::protocol::history::History;
 use crate::{random, report};
 
 /// The record and the pod are read again after this, whatever the other agent says.
@@ -23,7 +24,10 @@ impl Agent {
     pub(super) async fn wait_for(&self, holder: &PodRef) {
         self.guards.point_elsewhere(holder.address.clone());
         let heard = match &holder.address {
-            Some(address) => listen(address).await,
+            Some(address) => {
+                let history = History::read(&self.record.known().await.entries);
+                listen(address, history.newest_claim().map_or(0, |(epoch, _)| epoch)).await
+            }
             None => None,
         };
         match heard {
@@ -35,8 +39,10 @@ impl Agent {
     }
 }
 
-async fn listen(address: &str) -> Option<Lines> {
-    let asked = tokio::time::timeout(ANSWER, http::get(address, "/api/v1/stop")).await;
+/// That somebody waits may be what the other agent's stop waits for.
+async fn listen(address: &str, epoch: u64) -> Option<Lines> {
+    let path = format!("/api/v1/stop?waits_for={epoch}");
+    let asked = tokio::time::timeout(ANSWER, http::get(address, &path)).await;
     asked.ok().and_then(Result::ok).map(Lines::of)
 }
 

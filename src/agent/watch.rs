@@ -141,7 +141,7 @@ impl Agent {
     }
 
     /// A job that runs from something else is cancelled at once, without a savepoint, and nothing of its epoch is used.
-    async fn void(self: &Rc<Self>, session: &Session, job: &Job, wrong: &str) {
+    pub(super) async fn void(self: &Rc<Self>, session: &Session, job: &Job, wrong: &str) {
         session.void.set(true);
         tracing::error!(epoch = session.epoch(), job_id = %job.id, reason = wrong, "the job is cancelled");
         self.metrics.confirmed(false);

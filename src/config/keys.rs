@@ -130,6 +130,13 @@ pub const KEYS: &[Key] = &[
         "how a TaskManager that stays comes to the next JobManager: exchanged at once for a fresh one, or as Flink does it, after its heartbeat's timeout",
     ),
     key(
+        "flink.without_run",
+        Value("refuse"),
+        "`refuse`, `warn`, `cancel`",
+        "agent",
+        "a JobManager whose entrypoint can't be wrapped: not protected, or taken up as it runs, where a job that runs from something else than the newest point is told of or cancelled",
+    ),
+    key(
         "savepoint.directory",
         Words("Flink's own"),
         "URL or path",
@@ -172,6 +179,13 @@ pub const KEYS: &[Key] = &[
         "duration",
         "agent, guard",
         "kept back of it, for the record and the JobManager's end; shorter than `stop.grace`",
+    ),
+    key(
+        "stop.linger",
+        Value("off"),
+        "duration",
+        "agent",
+        "how long the job may go on after SIGTERM until the pod that replaces its own waits at the gate",
     ),
     key(
         "storage.endpoint",

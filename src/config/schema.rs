@@ -210,6 +210,18 @@ words! {
 }
 
 words! {
+    /// What is done about a JobManager that no `run` stands before.
+    WithoutRun {
+        /// Nothing: it is not ours.
+        Refuse = "refuse",
+        /// It is taken up and can be drained; where it runs from something else than the newest point, that is said.
+        Warn = "warn",
+        /// It is taken up and can be drained; where it runs from something else than the newest point, its job is cancelled.
+        Cancel = "cancel",
+    }
+}
+
+words! {
     /// The format of the final savepoint.
     SavepointFormat {
         /// Fast; bound to the state backend.

@@ -59,11 +59,12 @@ fn defaults_are_the_documented_ones() {
             identity: None,
             user: None,
             job_id: JobIdPolicy::Derived,
+            without_run: WithoutRun::Refuse,
         },
         savepoint: Savepoint { directory: None, format: SavepointFormat::Native, interval: None, drain: false },
         checkpoint: Checkpoint { directory: None },
         session: SessionCluster { parallel: 32 },
-        stop: Stop { grace: Duration::from_secs(30), reserve: Duration::from_secs(3) },
+        stop: Stop { grace: Duration::from_secs(30), reserve: Duration::from_secs(3), linger: None },
         storage: Options { endpoint: None, region: None, namenode: None, ca: None, timeout: Duration::from_secs(5) },
         restore: Restore {
             on_no_state: OnNoState::Fresh,
@@ -102,7 +103,7 @@ fn later_layers_win_and_are_named() {
     assert_eq!(config.record.as_str(), "file:///f");
     assert_eq!(config.savepoint.directory.as_deref(), Some("file:///f"));
     assert!(config.savepoint.drain && config.flink.url_is_set);
-    assert_eq!(config.stop, Stop { grace: Duration::from_mins(2), reserve: Duration::from_secs(1) });
+    assert_eq!(config.stop, Stop { grace: Duration::from_mins(2), reserve: Duration::from_secs(1), linger: None });
     assert_eq!(config.log.level, LogLevel::Trace);
 
     let settings = Config::explain(None, env(&variables), arguments).unwrap();
@@ -186,6 +187,7 @@ fn wrong_values_are_named_as_they_were_written() {
             "is of no use without flink.user (SAVEPOINTD_FLINK__USER): set both or neither",
         ),
         ("SAVEPOINTD_FLINK__URL", "http://me:hunter2@jm", "expected a URL without user name and password"),
+        ("SAVEPOINTD_FLINK__WITHOUT_RUN", "yes", "expected \"refuse\" or \"warn\" or \"cancel\", found \"yes\""),
         ("SAVEPOINTD_FLINK__RECOVERY", "slow", "expected \"fast\" or \"flink\", found \"slow\""),
         (
             "SAVEPOINTD_GUARD__SETTLE",

@@ -231,6 +231,16 @@ pub fn learn(
     Ok(setup)
 }
 
+/// The facts in the effective configuration of a JobManager that runs.
+#[must_use]
+pub fn effective(properties: Vec<(String, String)>) -> Setup {
+    let mut known = Known::default();
+    known.set_all(&properties, "the JobManager's configuration");
+    let mut setup = Setup { mode: Mode::StandaloneJob, ..Setup::default() };
+    known.fill(&mut setup);
+    setup
+}
+
 /// The values that a TaskManager will find in its configuration for `keys`, `-D` options left aside. `script` is its start
 /// script, where there is one; `entrypoint` says whether the image's entrypoint runs before it.
 ///

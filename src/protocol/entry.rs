@@ -133,6 +133,9 @@ pub struct Claim {
     /// Whether it is a session cluster's: its start restores nothing, as others submit the jobs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub session: bool,
+    /// Whether no gate was there: Flink was started without `run`, and the epoch was claimed for what ran already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_gate: bool,
 }
 
 /// The process that holds an epoch: one life of `savepointd run`.

@@ -396,7 +396,11 @@ mod tests {
                 started: 1,
                 pod: None,
             };
-            entry(n, epoch, Fact::Claimed(Claim { job_id: Some(job_id), holder, directories, session: false }))
+            entry(
+                n,
+                epoch,
+                Fact::Claimed(Claim { job_id: Some(job_id), holder, directories, session: false, without_gate: false }),
+            )
         };
         let history = History::read(&[claim(1, 1), entry(2, 1, based(None)), claim(3, 2)]);
         assert_eq!(history.epoch_of_job(job_id), Some(1));

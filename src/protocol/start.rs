@@ -7,11 +7,12 @@ mod holding;
 mod loading;
 mod messages;
 mod session;
+mod ungated;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-pub use messages::{Appended, Effect, Event, Go, JobIds, Liveness, Loaded, Plan, Trouble, Verdict};
+pub use messages::{Appended, Effect, Event, Go, JobIds, Liveness, Loaded, Plan, Trouble, Ungated, Verdict};
 
 use super::choose::{Choice, Decision, Situation, choose, unattributed};
 use super::entry::{Based, Claim, Entry, Fact, Holder, PodRef, Saved};
@@ -113,6 +114,8 @@ pub struct Start {
     passed: bool,
     /// Nobody else was promised the next epoch.
     no_heir: bool,
+    /// What should have been started instead of that which runs, where no gate was there.
+    instead: Option<String>,
 }
 
 impl Start {
@@ -135,6 +138,7 @@ impl Start {
             proven: BTreeSet::new(),
             passed: false,
             no_heir: false,
+            instead: None,
         }
     }
 
@@ -242,6 +246,7 @@ impl Start {
             holder: self.plan.holder.clone(),
             directories: self.plan.directories.clone(),
             session: self.plan.session,
+            without_gate: self.plan.ungated.is_some(),
         });
         if self.new_record && self.history.record_id.is_none() { vec![created, claim] } else { vec![claim] }
     }
@@ -268,11 +273,15 @@ impl Start {
         Effect::List { directories, recorded, adopt: latest.is_none() }
     }
 
-    fn listed(&mut self, Listing { found, unseen }: Listing) {
+    fn listed(&mut self, Listing { mut found, unseen }: Listing) {
         if let Some(reason) = unseen.as_ref().filter(|_| !self.plan.policy.trust_unverifiable) {
             return self.trouble(Trouble { reason: reason.clone(), passes: false });
         }
         self.unseen = unseen;
+        if let Some(runs) = &self.plan.ungated {
+            // What it has completed by now is not what it should have begun with.
+            found.retain(|found| found.job_id != Some(runs.job_id));
+        }
         let highest =
             found.iter().filter_map(|found| found.epoch.or_else(|| found.job_id?.epoch_of(&self.plan.cluster)));
         let highest = highest.max().unwrap_or(0);
@@ -303,7 +312,7 @@ impl Start {
             epoch: self.epoch,
             history: self.history.clone(),
             found: self.found.clone().unwrap_or_default(),
-            explicit: self.plan.explicit.clone(),
+            explicit: self.explicit(),
             fixed_job_id: if let JobIds::Fixed(job_id) = self.plan.job_ids { Some(job_id) } else { None },
             policy: self.plan.policy,
             broken: self.broken.clone(),
@@ -323,6 +332,9 @@ impl Start {
             return;
         }
         let choice = choose(&self.situation());
+        if let Some(runs) = self.plan.ungated.clone() {
+            return self.take_up(choice, runs);
+        }
         match &choice.decision {
             Decision::Restore(point) => {
                 let point = point.clone();
@@ -415,6 +427,8 @@ impl Start {
             goes_back: choice.goes_back,
             jobs: if choice.decision == Decision::Resubmit { self.jobs() } else { Vec::new() },
             resumed,
+            ungated: self.plan.ungated.is_some(),
+            instead: self.instead.clone(),
         }
     }
 

@@ -27,7 +27,13 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 
 fn claim() -> Fact {
     let holder = crate::holder::current(crate::random::id());
-    Fact::Claimed(Claim { job_id: None, holder, directories: Directories::default(), session: false })
+    Fact::Claimed(Claim {
+        job_id: None,
+        holder,
+        directories: Directories::default(),
+        session: false,
+        without_gate: false,
+    })
 }
 
 #[test]

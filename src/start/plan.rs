@@ -33,6 +33,7 @@ pub fn of(
         only_plan: false,
         running: false,
         ask_to_hand_over: config.handover == Handover::Request,
+        ungated: None,
     }
 }
 

@@ -225,6 +225,12 @@ pub(super) const START_PHASE: Family = Family::of(
     &[one_of("phase", || StartPhase::ALL.map(StartPhase::as_str).to_vec())],
     "What the newest start spent its time on; `confirm` is from Flink's start to its confirmed restore",
 );
+pub(super) const STARTS_WITHOUT_GATE: Family = Family::of(
+    Type::Counter,
+    "savepointd_starts_without_gate_total",
+    &[one_of("from", || vec![NEWEST, ELSEWHERE])],
+    "Starts that no `run` stood before, by what they ran from",
+);
 pub(super) const RESTORE_FAILURES: Family = Family::of(
     Type::Counter,
     "savepointd_restore_failures_total",
@@ -293,6 +299,7 @@ pub(super) const FAMILIES: [&Family; 34] = [
     &LAST_STOP_PHASE,
     &DECISIONS,
     &START_PHASE,
+    &STARTS_WITHOUT_GATE,
     &RESTORE_FAILURES,
     &VERIFICATIONS,
     &LAST_VERIFICATION,

@@ -23,6 +23,8 @@ use crate::protocol::stop::Release;
 
 pub(super) const TAKEN: &str = "taken";
 pub(super) const FAILED: &str = "failed";
+pub(super) const NEWEST: &str = "newest";
+pub(super) const ELSEWHERE: &str = "elsewhere";
 pub(super) const DECISIONS: [&str; 6] = ["restore", "fresh", "resubmit", "hold", "refuse", "later"];
 
 /// The process's metrics.
@@ -101,6 +103,11 @@ impl Metrics {
     /// What a part of the newest start took.
     pub fn start_took(&self, phase: StartPhase, took: Duration) {
         all::START_PHASE.set(&[phase.as_str()], took.as_secs_f64());
+    }
+
+    /// A job was taken up that no `run` had stood before, and ran from the newest point or from something else.
+    pub fn started_without_gate(&self, newest: bool) {
+        all::STARTS_WITHOUT_GATE.count(&[if newest { NEWEST } else { ELSEWHERE }]);
     }
 
     /// So many guards follow.

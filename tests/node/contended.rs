@@ -5,6 +5,7 @@ use super::manifest::{self, Shape};
 use super::{node, on_the_node};
 
 on_the_node!(
+    in_rounds:
     a_second_job_manager_waits_unready_and_says_so,
     a_frozen_holder_is_taken_over_and_what_it_says_later_does_not_count,
 );

@@ -5,6 +5,7 @@ use super::manifest::Shape;
 use super::{node, on_the_node};
 
 on_the_node!(
+    in_rounds:
     a_grace_period_shorter_than_the_savepoint_ends_in_time_on_the_newest_checkpoint,
     an_eviction_takes_a_savepoint_and_is_named_in_the_event,
     a_pod_deleted_now_or_by_force_goes_on_from_durable_state,

@@ -4,10 +4,20 @@ use super::application::Application;
 use super::manifest::Shape;
 use super::on_the_node;
 
-on_the_node!(; at_full_size: under_kubernetes_high_availability_a_deleted_pod_repeats_nothing_and_a_killed_job_manager_loses_nothing);
+on_the_node!(; at_full_size: with_flink_1_a_deleted_pod_repeats_nothing_and_a_killed_job_manager_loses_nothing,
+    with_flink_2_a_deleted_pod_repeats_nothing_and_a_killed_job_manager_loses_nothing,
+);
 
-fn under_kubernetes_high_availability_a_deleted_pod_repeats_nothing_and_a_killed_job_manager_loses_nothing() {
-    let app = Application::start("available", Shape { highly_available: true, ..Shape::default() });
+fn with_flink_1_a_deleted_pod_repeats_nothing_and_a_killed_job_manager_loses_nothing() {
+    deleted_and_killed("available", "1.20.5");
+}
+
+fn with_flink_2_a_deleted_pod_repeats_nothing_and_a_killed_job_manager_loses_nothing() {
+    deleted_and_killed("available-2", "2.3.0");
+}
+
+fn deleted_and_killed(name: &str, flink: &'static str) {
+    let app = Application::start(name, Shape { highly_available: true, flink, ..Shape::default() });
     let first = app.started().pod;
     app.progress(200);
     app.delete(&first, &[]);

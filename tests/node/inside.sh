@@ -43,6 +43,8 @@ cgroups() {
     for file in /sys/fs/cgroup/*/cgroup.procs; do
         case $file in */unified/*) ;; *) mkdir -p "${file%/*}/$cgroup" ;; esac
     done
+    # Else all pods together get as much of a busy machine as one process.
+    echo 8192 >"/sys/fs/cgroup/cpu/$cgroup/cpu.shares"
     # Nothing can run in a new cpuset before it has processors.
     for file in cpuset.cpus cpuset.mems; do
         cat "/sys/fs/cgroup/cpuset/$file" >"/sys/fs/cgroup/cpuset/$cgroup/$file"

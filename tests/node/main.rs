@@ -29,8 +29,15 @@ mod replaced;
 mod steady;
 mod whole;
 
-/// Tests that have a node, or say that there is none. At landing size those are left out that others nearly cover.
+/// Tests that have a node, or say that there is none. At landing size those are left out that others nearly cover. Those `in_rounds`
+/// are repeated as often as is asked for, each time with an application of its own.
 macro_rules! on_the_node {
+    (in_rounds: $($name:ident),* $(,)? $(; at_full_size: $($full:ident),* $(,)?)?) => {
+        mod on_the_node {
+            $(#[test] fn $name() { crate::node::in_rounds(super::$name); })*
+            $($(#[test] #[ignore = "full size"] fn $full() { crate::node::in_rounds(super::$full); })*)?
+        }
+    };
     ($($name:ident),* $(,)? $(; at_full_size: $($full:ident),* $(,)?)?) => {
         mod on_the_node {
             $(#[test] fn $name() { if crate::node::is_there() { super::$name(); } })*

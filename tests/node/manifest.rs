@@ -49,6 +49,8 @@ pub struct Shape {
     pub liveness: bool,
     /// Flink's own high availability by Kubernetes.
     pub highly_available: bool,
+    /// Whether `run` stands before the JobManager. Else its container has `drain` in its preStop hook, and its restore path from the record.
+    pub wrapped: bool,
 }
 
 impl Default for Shape {
@@ -63,6 +65,7 @@ impl Default for Shape {
             grace: 60,
             liveness: false,
             highly_available: false,
+            wrapped: true,
         }
     }
 }
@@ -195,9 +198,18 @@ fn job_manager_pod(place: &Place, shape: &Shape) -> Value {
         main["readinessProbe"] = json!({ "tcpSocket": { "port": 6123 }, "periodSeconds": 1 });
         return pod(shape, &json!([]), &json!([main]), &json!([data(place)]));
     }
-    let mut command = vec!["/savepointd/bin/savepointd", "run", "--"];
-    command.extend(entrypoint);
-    main["command"] = json!(command);
+    if shape.wrapped {
+        let mut command = vec!["/savepointd/bin/savepointd", "run", "--"];
+        command.extend(entrypoint);
+        main["command"] = json!(command);
+    } else {
+        let (mode, others) = entrypoint.split_at(2);
+        let script = format!("exec {} ${{POINT:+--fromSavepoint \"$POINT\"}} {}", mode.join(" "), others.join(" "));
+        main["command"] = json!(["/bin/sh", "-c", script]);
+        main["lifecycle"] = json!({ "preStop": { "exec": { "command": ["/savepointd/bin/savepointd", "drain"] } } });
+        let point = json!({ "name": NAME, "key": "savepointPath", "optional": true });
+        main["env"].as_array_mut().unwrap().push(json!({ "name": "POINT", "valueFrom": { "configMapKeyRef": point } }));
+    }
     main["readinessProbe"] = json!({ "httpGet": { "path": "/readyz", "port": 9250 }, "periodSeconds": 1 });
     let mounts = main["volumeMounts"].as_array_mut().unwrap();
     mounts.push(savepointd());

@@ -29,6 +29,20 @@ pub fn is_there() -> bool {
     false
 }
 
+/// How often a scenario is gone through: once, or as often as `SPTEST_NODE_CYCLES` says.
+pub fn cycles() -> usize {
+    std::env::var("SPTEST_NODE_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// Repeats a scenario on the node.
+pub fn in_rounds(scenario: fn()) {
+    if is_there() {
+        for _ in 0..cycles() {
+            scenario();
+        }
+    }
+}
+
 /// Starts the node unless it is up; then it goes down with the test runner.
 fn bring_up() {
     if node(&["exec", "true"]).output().unwrap().status.success() {

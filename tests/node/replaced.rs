@@ -2,7 +2,7 @@
 
 use super::application::{Application, Pod, START, Started, eventually};
 use super::manifest::{Agent, Controller, Shape};
-use super::on_the_node;
+use super::{node, on_the_node};
 
 // A Deployment's pod is deleted, too, where the steady state is watched.
 on_the_node!(
@@ -16,19 +16,16 @@ on_the_node!(
     a_deleted_pod_with_flink_2_is_continued_exactly,
     a_deployment_scaled_to_zero_and_back_is_continued_exactly,
     a_restarted_deployment_is_continued_exactly,
+    a_deleted_pod_that_lingers_is_continued_exactly_by_one_that_waits_already,
+    a_deleted_pod_that_no_run_stands_before_is_drained_and_continued_exactly,
 );
-
-/// Once, or as often as `SPTEST_NODE_CYCLES` says.
-fn cycles() -> usize {
-    std::env::var("SPTEST_NODE_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
-}
 
 /// Replaces the pod by `replace`, as often as is asked for, and checks each time that the final savepoint is continued.
 fn replaced(name: &str, shape: Shape, replace: impl Fn(&Application, &Pod)) -> Application {
     let app = Application::start(name, shape);
     let mut old = app.started();
     assert_eq!(old.restored, None);
-    for cycle in 1..=cycles() {
+    for cycle in 1..=node::cycles() {
         app.progress(200);
         replace(&app, &old.pod);
         old = assert_continued(&app, &old, cycle + 1);
@@ -109,4 +106,23 @@ fn a_restarted_deployment_is_continued_exactly() {
         app.kubectl(&["rollout", "restart", "deployment", "jobmanager"]);
     });
     eventually("one pod is left", START, || (app.job_managers().len() == 1).then_some(()));
+}
+
+fn a_deleted_pod_that_lingers_is_continued_exactly_by_one_that_waits_already() {
+    let shape = Shape { settings: vec![("STOP__LINGER", "30s")], ..Shape::default() };
+    replaced("lingering", shape, |app, pod| app.delete(pod, &[]));
+}
+
+fn a_deleted_pod_that_no_run_stands_before_is_drained_and_continued_exactly() {
+    let settings = vec![("FLINK__WITHOUT_RUN", "cancel")];
+    let shape = Shape { controller: Controller::StatefulSet, wrapped: false, settings, ..Shape::default() };
+    let app = Application::start("unwrapped", shape);
+    let mut old = app.started();
+    for cycle in 1..=node::cycles() {
+        app.progress(200);
+        app.delete(&old.pod, &[]);
+        (old, _) = app.assert_replaced(&old, cycle + 1);
+    }
+    assert!(!app.events("StartedWithoutGate").is_empty());
+    assert_eq!(app.events("StartedFromElsewhere"), Vec::<String>::new());
 }

@@ -5,6 +5,7 @@ use super::manifest::{Agent, Shape};
 use super::{node, on_the_node};
 
 on_the_node!(
+    in_rounds:
     a_whole_application_deleted_and_applied_again_goes_on_exactly_with_guards,
     a_job_that_ran_without_savepointd_is_adopted_only_by_a_pin;
     at_full_size: a_whole_application_deleted_and_applied_again_loses_nothing_without_guards,

@@ -55,7 +55,13 @@ pub fn claim(epoch: u64) -> Entry {
     let holder = holder::current(random::id());
     record::entry(
         epoch,
-        Fact::Claimed(Claim { job_id: None, holder, directories: Directories::default(), session: false }),
+        Fact::Claimed(Claim {
+            job_id: None,
+            holder,
+            directories: Directories::default(),
+            session: false,
+            without_gate: false,
+        }),
     )
 }
 
@@ -68,7 +74,14 @@ pub fn claim_of(job_id: JobId, savepoint: &str, checkpoint: &str) -> serde_json:
         high_availability: None,
     };
     let holder = holder::current(random::id());
-    serde_json::to_value(Fact::Claimed(Claim { job_id: Some(job_id), holder, directories, session: false })).unwrap()
+    serde_json::to_value(Fact::Claimed(Claim {
+        job_id: Some(job_id),
+        holder,
+        directories,
+        session: false,
+        without_gate: false,
+    }))
+    .unwrap()
 }
 
 pub fn run<T>(future: impl Future<Output = T>) -> T {

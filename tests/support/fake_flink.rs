@@ -75,6 +75,8 @@ struct State {
     task_managers: u32,
     /// What the program calls the job; none: `fake`.
     name: Option<&'static str>,
+    /// What the JobManager says of its configuration.
+    configuration: Vec<Value>,
     without_pid: bool,
     closed: bool,
 }
@@ -179,6 +181,9 @@ impl FakeFlink {
     /// The program calls the job so.
     pub fn named(&self, name: &'static str) {
         self.shared.state().name = Some(name);
+    /// The JobManager's effective configuration has this line.
+    pub fn is_configured(&self, key: &str, value: &str) {
+        self.shared.state().configuration.push(json!({ "key": key, "value": value }));
     }
 
     /// So many TaskManagers have registered.
@@ -383,6 +388,7 @@ impl Shared {
         let (running, deletes) = (state.tasks_running, state.deletes_on_cancellation);
         let (measured, task_managers) = (state.measured.clone(), state.task_managers);
         let name = state.name.unwrap_or("fake");
+        let (configuration, start) = (state.configuration.clone(), state.adopted);
         let job = state.job.as_mut()?;
         let running = running.unwrap_or(job.running).min(job.running);
         let segments: Vec<&str> = request.path.split(['/', '?']).collect();
@@ -430,6 +436,8 @@ impl Shared {
                 }
                 (200, statistics)
             }
+            (_, ["", "jobmanager", "config"]) => (200, configuration.into()),
+            (Call::Other, ["", "jobs", id]) => (200, json!({ "jid": id, "start-time": start })),
             (_, ["", "overview"]) => (200, json!({ "taskmanagers": task_managers })),
             (Call::CheckpointConfig, _) => {
                 let kept = json!({ "enabled": true, "delete_on_cancellation": deletes });

@@ -38,6 +38,11 @@ pub fn assert_nothing_lost(lives: &[Life]) {
     }
 }
 
+/// How many values were written again.
+pub fn repeated(lives: &[Life]) -> u64 {
+    lives.windows(2).map(|pair| (pair[0].last + 1).saturating_sub(pair[1].first)).sum()
+}
+
 fn life(text: &str) -> Option<Life> {
     // The last line may be half-written when the task was killed.
     let whole = &text[..=text.rfind('\n')?];

@@ -4,6 +4,7 @@ mod deadline;
 mod faults;
 mod handover;
 mod holder;
+mod lingering;
 mod record;
 mod refused;
 

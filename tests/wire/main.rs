@@ -46,6 +46,7 @@ mod starts;
 mod surface;
 mod tidings;
 mod tls;
+mod ungated;
 mod unseen;
 mod verify;
 mod world;

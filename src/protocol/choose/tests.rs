@@ -252,7 +252,7 @@ fn start(number: u64, past: Vec<Past>) -> Case {
         // An epoch of which only storage tells has no facts.
         if past.number < number && !past.facts.is_empty() {
             let directories = Directories::default();
-            let claim = Claim { job_id: Some(past.job_id), holder, directories, session: false };
+            let claim = Claim { job_id: Some(past.job_id), holder, directories, session: false, without_gate: false };
             say(past.number, Fact::Claimed(claim));
         }
         for fact in past.facts {

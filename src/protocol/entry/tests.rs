@@ -73,12 +73,19 @@ fn facts() -> Vec<Fact> {
     let end = |how| End { job_id: id, how, savepoint: Some(point()), reason: "because".into() };
     let mut facts = vec![
         Fact::Created { cluster: "orders".into(), record_id: id },
-        Fact::Claimed(Claim { job_id: Some(id), holder: holder.clone(), directories, session: true }),
+        Fact::Claimed(Claim {
+            job_id: Some(id),
+            holder: holder.clone(),
+            directories,
+            session: true,
+            without_gate: true,
+        }),
         Fact::Claimed(Claim {
             job_id: None,
             holder: Holder { pod: None, ..holder },
             directories: Directories::default(),
             session: false,
+            without_gate: false,
         }),
         Fact::HandoverAsked { by: pod },
         Fact::HandoverAsked { by: bare },

@@ -77,7 +77,8 @@ impl Past {
             pod: None,
         };
         let based = Based { base, reason: "test".into(), ..Based::default() };
-        self.fact(epoch, Fact::Claimed(Claim { job_id: Some(job(epoch)), holder, directories, session: false }))
+        let claim = Claim { job_id: Some(job(epoch)), holder, directories, session: false, without_gate: false };
+        self.fact(epoch, Fact::Claimed(claim))
             .fact(epoch, Fact::Based(based))
             .fact(epoch, Fact::Confirmed { job_id: job(epoch), restored: None })
     }

@@ -1,4 +1,9 @@
 //! Who may be in the way of a start: the pod that was promised the next epoch, and the holder of the newest one.
+//!
+//! Standby JobManagers under Flink's own high availability wait here too, in place of in Flink's election. One that ran already would
+//! take over by itself after a crash; but after a clean stop, of which Flink keeps nothing, it would begin again from the restore
+//! path that it was started with, however old. So a standby costs a pod that waits and takes over when the leader's is gone, a JVM's
+//! start later than Flink's own. With `handover = "request"` the youngest of several asks the others: the newest pod leads.
 
 use super::super::entry::{Holder, PodRef};
 use super::{Start, State, Verdict};

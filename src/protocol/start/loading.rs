@@ -71,6 +71,10 @@ impl Start {
         }
         match epoch.and_then(|epoch| epoch.based.clone()) {
             None => self.state = State::List,
+            // Whether it may run on was not known for certain yet.
+            Some(_) if self.plan.ungated.is_some() && epoch.is_none_or(|epoch| !epoch.confirmed) => {
+                self.state = State::List;
+            }
             Some(based) => {
                 self.state = State::Mark(Go {
                     epoch: number,
@@ -83,6 +87,8 @@ impl Start {
                     goes_back: false,
                     jobs: self.jobs_of(number),
                     resumed: true,
+                    ungated: self.plan.ungated.is_some(),
+                    instead: None,
                 });
             }
         }

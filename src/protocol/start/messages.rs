@@ -38,6 +38,17 @@ pub struct Plan {
     pub ask_to_hand_over: bool,
     /// Whether a session cluster starts.
     pub session: bool,
+    /// What runs already, where no gate was there that could have kept it back.
+    pub ungated: Option<Ungated>,
+}
+
+/// A job that Flink runs and nobody has decided on: no `run` stands before that JobManager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ungated {
+    /// The job.
+    pub job_id: JobId,
+    /// What Flink says that it restored; none if it began with nothing.
+    pub restored: Option<PointRef>,
 }
 
 /// Whose job ids a start uses.
@@ -209,6 +220,10 @@ pub struct Go {
     pub jobs: Vec<Waiting>,
     /// Whether the same process had got this answer before.
     pub resumed: bool,
+    /// Whether no gate was there: the job runs already.
+    pub ungated: bool,
+    /// What should have been started instead of that which runs, where no gate was there.
+    pub instead: Option<String>,
 }
 
 impl Go {

@@ -6,6 +6,7 @@ mod leftovers;
 mod pods;
 mod proof;
 mod scenarios;
+mod ungated;
 
 use std::collections::BTreeSet;
 
@@ -62,6 +63,7 @@ fn plan(who: u8) -> Plan {
         only_plan: false,
         running: false,
         ask_to_hand_over: false,
+        ungated: None,
     }
 }
 

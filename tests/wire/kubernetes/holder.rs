@@ -2,11 +2,12 @@
 
 use super::{Pod, told_to_end, waits_because};
 use crate::support::eventually;
-use crate::support::fake_flink::is_alive;
+use crate::support::fake_flink::{is_alive, url};
 use crate::support::fake_kubernetes::{Call, Fault};
+use crate::support::ha::completed_checkpoint;
 use crate::support::http;
 use crate::support::process::Process;
-use crate::world::{LONG, World, each, kill_hard, terminate};
+use crate::world::{How, LONG, World, each, kill_hard, terminate};
 
 /// Waits until a start has looked at this pod, and was not let through.
 fn looked_at(world: &World, pod: &Pod, times: usize) {
@@ -175,4 +176,38 @@ fn a_pod_that_the_api_server_has_forgotten_writes_nothing_once_another_has_begun
     assert!(world.recorded(1, "stopped").is_none(), "{}", stale.text());
     let savepoint = elsewhere.stopped_with_savepoint(running);
     elsewhere.next_restores(&savepoint);
+}
+
+/// Flink's election must not pass over the gate: a standby that was let in before the leader's clean stop, of which Flink keeps nothing,
+/// would begin again from what the standby itself had been started with.
+#[test]
+fn a_standby_under_high_availability_waits_at_its_gate_and_takes_over_when_the_leader_is_gone() {
+    const JOB: &str = "00000000c0ffee000000000000000000";
+    let world = World::in_kubernetes();
+    let storage = format!("high-availability.storageDir: {}", url(&world.path("ha")));
+    world.configure(&["high-availability.type: kubernetes", &storage, "high-availability.cluster-id: orders"]);
+    std::fs::create_dir_all(world.path("ha/orders")).unwrap();
+    let under_one_id = |pod: &Pod| How { arguments: vec!["--job-id".to_owned(), JOB.to_owned()], ..pod.how() };
+
+    let leader = Pod::new(&world, "orders-1");
+    let mut leading = world.up(&under_one_id(&leader));
+    let standby = Pod::new(&world, "orders-2");
+    let waiting = world.run(&under_one_id(&standby));
+    assert!(waits_because(&waiting).contains("orders-1"));
+    world.flink.checkpoint();
+    let checkpoint = world.flink.checkpoint();
+    std::fs::write(world.path("ha/orders/submittedJobGraph1"), "a job").unwrap();
+    let recovered = completed_checkpoint(2, &checkpoint, JOB);
+    std::fs::write(world.path("ha/orders/completedCheckpoint2"), recovered).unwrap();
+
+    let agent = leading.agent().as_raw();
+    kill_hard(&mut leading);
+    eventually("the agent's end", LONG, || (!is_alive(agent)).then_some(()));
+    looked_at(&world, &leader, 2);
+    assert_eq!(world.flink.starts().len(), 1);
+    leader.ends(&world);
+    waiting.logged("the restore is confirmed", LONG);
+    assert_eq!(world.told().as_deref(), Some(checkpoint.as_str()));
+    std::fs::remove_dir_all(world.path("ha/orders")).unwrap();
+    world.stopped_with_savepoint(waiting);
 }

@@ -32,6 +32,7 @@ fn situation(base: Option<&PointRef>, seen: &[String], found: Vec<Found>) -> Sit
         },
         directories: Directories::default(),
         session: false,
+        without_gate: false,
     };
     let facts = std::iter::once(Fact::Claimed(claim)).chain(past.facts);
     let entries: Vec<Entry> = facts
