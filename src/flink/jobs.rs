@@ -1,41 +1,12 @@
 //! What a stop of several jobs asks of each, and what a session cluster's agent asks of the cluster.
 
-use std::time::Duration;
-
 use reqwest::StatusCode;
-use serde::Deserialize;
 
 use super::{Checkpoints, Error, Flink, wire};
 use crate::protocol::confirm::Restored;
 use crate::protocol::id::JobId;
 
-/// `GET /jobs/:id/checkpoints`, as far as it tells how long the last one took.
-#[derive(Debug, Deserialize)]
-struct Durations {
-    latest: LatestDuration,
-}
-
-#[derive(Debug, Deserialize)]
-struct LatestDuration {
-    completed: Option<CompletedDuration>,
-}
-
-#[derive(Debug, Deserialize)]
-struct CompletedDuration {
-    #[serde(default)]
-    end_to_end_duration: Option<u64>,
-}
-
 impl Flink {
-    /// How long the job's last checkpoint took; none if it has completed none.
-    ///
-    /// # Errors
-    /// If Flink does not answer, or with something else.
-    pub async fn last_checkpoint_took(&self, job_id: JobId) -> Result<Option<Duration>, Error> {
-        let durations: Durations = self.get(&format!("/jobs/{job_id}/checkpoints")).await?;
-        Ok(durations.latest.completed.and_then(|one| one.end_to_end_duration).map(Duration::from_millis))
-    }
-
     /// Whether the job's checkpoints survive an ordinary end of the JobManager; none for a job that knows no checkpoints, such as a
     /// batch job.
     ///
