@@ -30,13 +30,15 @@ pub struct Submitted {
     pub stops: Stops,
     /// How long its last checkpoint took; none: it has completed none.
     pub checkpoint: Option<Duration>,
+    /// The size of its state, of which that wrote a megabyte.
+    pub state: u64,
     /// A batch job knows no checkpoints.
     pub batch: bool,
 }
 
 pub fn submitted(name: &'static str) -> Submitted {
     let checkpoint = Some(Duration::from_millis(10));
-    Submitted { name, restored: None, stops: Stops::After(Duration::ZERO), checkpoint, batch: false }
+    Submitted { name, restored: None, stops: Stops::After(Duration::ZERO), checkpoint, state: 1_000_000, batch: false }
 }
 
 #[derive(Debug)]
@@ -274,7 +276,7 @@ impl Job {
         let history = self.how.checkpoint.map(|took| {
             json!({
                 "id": 3, "status": "COMPLETED", "is_savepoint": false, "checkpoint_type": "CHECKPOINT",
-                "checkpointed_size": 1_000_000, "state_size": 1_000_000, "end_to_end_duration": took.as_millis(),
+                "checkpointed_size": 1_000_000, "state_size": self.how.state, "end_to_end_duration": took.as_millis(),
                 "trigger_timestamp": 1, "latest_ack_timestamp": 1 + took.as_millis(),
             })
         });
