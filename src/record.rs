@@ -10,6 +10,7 @@ mod compact;
 mod config_map;
 pub mod marker;
 mod objects;
+mod summary;
 
 use std::sync::Arc;
 
@@ -81,8 +82,8 @@ impl Error {
 pub struct Snapshot {
     /// Every entry, oldest first.
     pub entries: Vec<Entry>,
-    /// Objects: the number of each.
-    numbers: Vec<u64>,
+    /// Objects: which of them were read.
+    objects: objects::Known,
     /// ConfigMap: the whole object, for the next replacement.
     object: Option<serde_json::Value>,
 }
@@ -201,10 +202,27 @@ impl Record {
         RecordReply::Done
     }
 
-    /// What is known needs no reading again first: if it is out of date, the store says so.
+    /// Sums up a record of objects that has become long; where that fails, the next time does it. Never in a stop: it takes time.
+    pub async fn tidy(&self) {
+        let Store::Objects(objects) = &self.store else { return };
+        let known = self.known().await;
+        match objects.tidy(&known).await {
+            Ok(Some(fresh)) => {
+                let mut known = self.known.lock().await;
+                if known.objects.last() <= fresh.objects.last() {
+                    *known = fresh;
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(error = report::chain(&error), "the record can't be summed up"),
+        }
+    }
+
+    /// What is known needs no reading again first, unless that was long ago: if it is out of date, the store says so.
     async fn try_add(&self, entries: &[Entry]) -> Result<RecordReply, Error> {
         let mut known = self.known.lock().await;
-        if known.entries.is_empty() {
+        let old = matches!(self.store, Store::Objects(_)) && known.objects.is_old();
+        if known.entries.is_empty() || old {
             told(Operation::Read, self.store.refresh(&mut known).await)?;
         }
         loop {

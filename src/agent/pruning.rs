@@ -37,6 +37,7 @@ impl Agent {
             Ok(pruned) => self.tell_of(&pruned),
             Err(trouble) => tracing::warn!(reason = trouble.reason, "nothing is pruned"),
         }
+        self.record.tidy().await;
     }
 
     fn tell_of(&self, pruned: &Pruned) {

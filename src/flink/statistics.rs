@@ -23,7 +23,15 @@ pub struct Statistics {
 #[derive(Debug, Deserialize)]
 struct Answer {
     #[serde(default)]
+    counts: Counts,
+    /// The newest first.
+    #[serde(default)]
     history: Vec<Taken>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Counts {
+    total: Option<usize>,
 }
 
 /// One entry of the history; what is not there yet, or not in this version, is null or missing.
@@ -60,7 +68,7 @@ impl Taken {
         let written = if self.is_savepoint { state } else { number(self.checkpointed_size).unwrap_or(state) };
         let took = Duration::from_millis(number(self.end_to_end_duration)?);
         let at = Timestamp::from_millisecond(self.latest_ack_timestamp?).ok()?;
-        Some(Sample { measured, written, state, took, at })
+        Some(Sample { measured, written, state, took, at, first: false })
     }
 
     fn overtakes(&self) -> bool {
@@ -81,7 +89,13 @@ impl Flink {
 
 impl From<Answer> for Statistics {
     fn from(answer: Answer) -> Self {
-        let samples = answer.history.iter().filter_map(Taken::sample).collect();
+        let mut samples: Vec<Sample> = answer.history.iter().filter_map(Taken::sample).collect();
+        // While the history holds everything that this job has taken since it was started.
+        if answer.counts.total.is_some_and(|total| total <= answer.history.len())
+            && let Some(oldest) = samples.last_mut()
+        {
+            oldest.first = true;
+        }
         Self { samples, overtakes: answer.history.iter().any(Taken::overtakes) }
     }
 }
@@ -109,12 +123,28 @@ mod tests {
             state: 500,
             took: Duration::from_millis(took),
             at,
+            first: false,
         };
         let expected = [
             sample(Measured::Savepoint(Format::Native), 500, 2_030, at(1_795_404_005_362)),
             sample(Measured::Checkpoint, 100, 30, at(1_795_404_000_000)),
         ];
         assert_eq!((statistics.samples.as_slice(), statistics.overtakes), (expected.as_slice(), true));
+    }
+
+    #[test]
+    fn the_first_checkpoint_of_a_job_is_told_as_long_as_all_of_them_are_shown() {
+        let one = |id: u32| {
+            format!(
+                r#"{{"id":{id},"status":"COMPLETED","latest_ack_timestamp":{id},"state_size":5,"end_to_end_duration":30}}"#
+            )
+        };
+        for (total, expected) in [(2, [false, true]), (3, [false, false])] {
+            let text = format!(r#"{{"counts":{{"total":{total}}},"history":[{},{}]}}"#, one(2), one(1));
+            let statistics: Statistics = serde_json::from_str::<Answer>(&text).unwrap().into();
+            let first: Vec<bool> = statistics.samples.iter().map(|sample| sample.first).collect();
+            assert_eq!(first, expected);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::entry::Saved;
 use super::point::{Format, Kind};
-use fit::{Curve, Row};
+use fit::{Act, Curve, Row};
 
 /// The most that is ever expected: beyond it a number says nothing.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -72,6 +72,8 @@ pub struct Sample {
     pub took: Duration,
     /// When it was complete.
     pub at: Timestamp,
+    /// Whether it is the first of a job that was just started.
+    pub first: bool,
 }
 
 impl Sample {
@@ -86,7 +88,7 @@ impl Sample {
             Kind::Checkpoint => return None,
         };
         let took = Duration::from_millis(saved.duration_ms?);
-        Some(Self { measured, written: bytes, state: bytes, took, at: saved.completed_at })
+        Some(Self { measured, written: bytes, state: bytes, took, at: saved.completed_at, first: false })
     }
 }
 
@@ -118,13 +120,13 @@ pub fn predict(evidence: &Evidence, format: Format, now: Timestamp) -> Option<Pr
 
     let rows: Vec<Row> = aged(here, false).chain(aged(before, true)).collect();
     let curve = Curve::through(&rows);
-    let stops = rows.iter().filter(|row| row.stop).count();
+    let stops = rows.iter().filter(|row| row.act.is_stop()).count();
     let largest = rows.iter().map(|row| row.bytes).fold(0.0, f64::max);
     let canonical = format == Format::Canonical;
     let savepoint = {
         let bytes = megabytes(size.bytes);
-        let likely = curve.at(bytes, true, canonical, false);
-        let kin = rows.iter().any(|row| row.canonical == canonical && (canonical || row.bytes >= bytes / 4.0));
+        let likely = curve.at(bytes, Act::Stop(format));
+        let kin = rows.iter().any(|row| row.act.is_canonical() == canonical && (canonical || row.bytes >= bytes / 4.0));
         let mut doubt = curve.doubt() * beyond(bytes, largest);
         doubt *= if stops == 0 { 1.5 } else { 1.0 };
         doubt *= if kin { 1.0 } else { 1.5 };
@@ -134,7 +136,7 @@ pub fn predict(evidence: &Evidence, format: Format, now: Timestamp) -> Option<Pr
     };
     let checkpoint = increment(here).map(|share| {
         let bytes = megabytes(size.bytes) * share;
-        expected(curve.at(bytes, false, false, share < WHOLE), curve.doubt())
+        expected(curve.at(bytes, if share < WHOLE { Act::Increment } else { Act::Checkpoint }), curve.doubt())
     });
     let basis = basis(evidence, here, before, stops, &size);
     Some(Prediction { savepoint, checkpoint, bytes: Some(size.bytes), basis })
@@ -156,21 +158,21 @@ fn increment(here: &[&Sample]) -> Option<f64> {
 /// Measurements as the fit wants them, the newest with the most weight.
 fn aged<'a>(samples: &'a [&Sample], earlier: bool) -> impl Iterator<Item = Row> + 'a {
     samples.iter().rev().zip(0_i32..).map(move |(sample, age)| {
-        let (stop, format) = match sample.measured {
-            Measured::Checkpoint => (false, None),
-            Measured::Savepoint(format) => (false, Some(format)),
-            Measured::Stop(format) => (true, Some(format)),
-        };
         // Of an increment the fixed costs and the compaction tell more than the pace.
-        let share = if stop { 1.0 } else { megabytes(sample.written) / megabytes(sample.state.max(1)) };
+        let written = megabytes(sample.written) / megabytes(sample.state.max(1));
+        let (act, share) = match sample.measured {
+            Measured::Checkpoint if sample.first => (Act::First, written),
+            Measured::Checkpoint if written < WHOLE => (Act::Increment, written),
+            Measured::Checkpoint => (Act::Checkpoint, written),
+            Measured::Savepoint(format) => (Act::Savepoint(format), written),
+            // A stop of long ago still tells what a stop takes besides the writing, which no checkpoint does.
+            Measured::Stop(format) => (Act::Stop(format), 1.0),
+        };
         let aged = if earlier { 0.85_f64.powi(age) } else { 0.8_f64.powi(age) };
         Row {
             bytes: megabytes(sample.written),
             seconds: sample.took.max(Duration::from_millis(1)).as_secs_f64(),
-            stop,
-            canonical: format == Some(Format::Canonical),
-            increment: share < WHOLE,
-            // A stop of long ago still tells what a stop takes besides the writing, which no checkpoint does.
+            act,
             weight: aged * share.clamp(0.1, 1.0),
         }
     })

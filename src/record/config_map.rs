@@ -82,7 +82,7 @@ impl ConfigMap {
             })?;
             entries.push(entry);
         }
-        Ok(Snapshot { entries, numbers: Vec::new(), object: Some(object) })
+        Ok(Snapshot { entries, object: Some(object), ..Snapshot::default() })
     }
 
     /// The whole object, with the entries of `new` added: `after` is all of them.

@@ -200,3 +200,76 @@ fn the_marker_keeps_what_must_not_be_lost_and_its_first_word_stays() {
         assert_eq!(marker.load().await.unwrap().unwrap(), [kept.as_slice(), &[stopped]].concat());
     });
 }
+
+fn names(dir: &TempDir) -> Vec<String> {
+    let entries = std::fs::read_dir(dir.path().join("record")).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Writes so much that the record is summed up, as often as that is asked for.
+async fn grow(record: &Record, times: usize) -> Vec<Entry> {
+    let mut all = Vec::new();
+    for _ in 0..times {
+        let more: Vec<Entry> = (0..summary::MANY).map(|_| entry(1, Fact::Left)).collect();
+        assert_eq!(record.add(&more).await, RecordReply::Done);
+        record.tidy().await;
+        all.extend(more);
+    }
+    all
+}
+
+#[test]
+fn a_record_that_grows_keeps_a_bounded_number_of_files_and_what_newer_builds_wrote() {
+    let (dir, url) = place();
+    run(async {
+        let record = open(&url).unwrap();
+        let mut all = grow(&record, 1).await;
+        assert_eq!(names(&dir).len(), summary::MANY + 1, "nothing is deleted before the next one");
+        let next = format!("record/{}", summary::name(record.known().await.objects.last() + 1));
+        let newer = r#"{"version":9,"write_id":"000102030405060708090a0b0c0d0e0f","at":"2026-11-23T00:00:00Z","epoch":1,"fact":{"what":"new","said":7},"more":[1]}"#;
+        std::fs::write(dir.path().join(next), newer).unwrap();
+        all.push(serde_json::from_str(newer).unwrap());
+        all.extend(grow(&record, 4).await);
+        assert_eq!(names(&dir).len(), summary::MANY + 2);
+        assert_eq!(record.load().await.unwrap().entries, all);
+        assert_eq!(open(&url).unwrap().load().await.unwrap().entries, all);
+        let summaries = names(&dir).into_iter().filter(|name| name.contains("summary"));
+        for name in summaries {
+            let text = std::fs::read_to_string(dir.path().join("record").join(name)).unwrap();
+            assert!(text.contains(newer), "as it was written");
+        }
+    });
+}
+
+#[test]
+fn who_knows_only_what_was_deleted_long_ago_reads_again_before_writing() {
+    let (dir, url) = place();
+    run(async {
+        let (stale, other) = (open(&url).unwrap(), open(&url).unwrap());
+        assert_eq!(stale.say(1, claim()).await, RecordReply::Done);
+        grow(&other, 3).await;
+        assert!(!names(&dir).contains(&summary::name(2)), "it could be created again");
+        stale.known.lock().await.objects.at = None;
+        assert_eq!(stale.say(0, Fact::FreshAllowed).await, RecordReply::Done);
+        let read = other.load().await.unwrap().entries;
+        assert_eq!(read.last().unwrap().fact, Fact::FreshAllowed);
+        assert_eq!(read.len(), 3 * summary::MANY + 2);
+    });
+}
+
+#[test]
+fn a_summary_that_is_damaged_is_an_error_that_names_it() {
+    let (dir, url) = place();
+    run(async {
+        let record = open(&url).unwrap();
+        grow(&record, 1).await;
+        let name = names(&dir).into_iter().find(|name| name.contains("summary")).unwrap();
+        let file = dir.path().join("record").join(&name);
+        let text = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &text[..text.len() - 9]).unwrap();
+        let error = open(&url).unwrap().load().await.unwrap_err();
+        assert!(!error.passes() && error.to_string().contains(&name), "{error}");
+    });
+}

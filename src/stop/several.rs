@@ -7,10 +7,13 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{self, FuturesUnordered, StreamExt as _};
+use jiff::Timestamp;
 
 use super::{Hands, drive, gone, moved};
 use crate::clock::Clock;
-use crate::protocol::entry::{Attempt, Entry};
+use crate::flink::statistics::Statistics;
+use crate::protocol::entry::{Attempt, Entry, Fact};
+use crate::protocol::estimate::{self, Evidence, Prediction, Sample};
 use crate::protocol::id::{JobId, TriggerId};
 use crate::protocol::jobs::{Part, Schedule, sum};
 use crate::protocol::outcome::StopOutcome;
@@ -50,6 +53,7 @@ struct Target {
     job: Option<Job>,
     name: String,
     survive: Option<bool>,
+    prediction: Option<Prediction>,
 }
 
 type Driven = LocalBoxFuture<'static, (JobId, Release, Vec<Entry>)>;
@@ -121,24 +125,46 @@ impl Several {
             wanted && !self.ended.contains(job_id) && !schedule.knows(*job_id)
         };
         let new: Vec<_> = jobs.into_iter().filter(|(id, (_, job))| worth(id, job.as_ref())).collect();
+        let saved = &self.saved().await;
         let asked = stream::iter(new).map(|(job_id, (name, job))| async move {
-            let survey = self.ask(self.hands.flink.survey(job_id)).await;
-            let expected = survey.and_then(|survey| survey.newest).map(|newest| newest.took);
+            let statistics = self.ask(self.hands.flink.statistics(job_id)).await.unwrap_or_default();
+            let prediction = self.predict(statistics, saved.get(&name).cloned().unwrap_or_default());
             let retains = self.ask(self.hands.flink.retention(job_id)).await;
-            (job_id, Target { job, name, survive: retains.flatten() }, expected, retains)
+            (job_id, Target { job, name, survive: retains.flatten(), prediction }, retains)
         });
         let asked: Vec<_> = asked.buffer_unordered(AT_ONCE).collect().await;
         let mut any = false;
-        for (job_id, target, expected, retains) in asked {
+        for (job_id, target, retains) in asked {
             if retains == Some(None) && target.job.as_ref().is_some_and(|job| job.any_task_up) {
                 tracing::info!(%job_id, name = target.name, "a job without checkpoints, such as a batch job: there is nothing to save");
                 continue;
             }
-            schedule.add(job_id, expected);
+            schedule.add(job_id, target.prediction.as_ref().map(|prediction| prediction.savepoint.likely));
             targets.insert(job_id, target);
             any = true;
         }
         any
+    }
+
+    /// What the record knows of savepoints, by the name of the job.
+    async fn saved(&self) -> BTreeMap<String, Vec<Sample>> {
+        let mut saved: BTreeMap<String, Vec<Sample>> = BTreeMap::new();
+        let Some((record, _)) = &self.hands.memory else { return saved };
+        for entry in &record.known().await.entries {
+            if let Fact::Saved(one) = &entry.fact
+                && let (Some(name), Some(sample)) = (&one.job_name, Sample::recorded(one))
+            {
+                saved.entry(name.clone()).or_default().push(sample);
+            }
+        }
+        saved
+    }
+
+    /// What a job's savepoint is expected to take, were it the only one.
+    fn predict(&self, statistics: Statistics, before: Vec<Sample>) -> Option<Prediction> {
+        let Statistics { samples: here, overtakes } = statistics;
+        let evidence = Evidence { here, before, base_bytes: None, overtakes };
+        estimate::predict(&evidence, self.plan.format, Timestamp::now())
     }
 
     /// What Flink answers, as long as that makes sense to wait for.
@@ -193,11 +219,12 @@ impl Several {
             // Where nobody can tell, SIGKILL leaves a checkpoint in place either way.
             checkpoints_survive: target.survive.unwrap_or(false),
             several: true,
-            prediction: None,
+            prediction: target.prediction.clone(),
             in_flight: self.plan.in_flight.clone().filter(|one| one.attempt.job_id == job_id),
             ..self.plan.clone()
         };
-        let hands = self.hands_for(Some((job_id, target.name.clone())), folder);
+        let predicted = target.prediction.as_ref().map(|prediction| prediction.savepoint.likely);
+        let hands = Hands { predicted, ..self.hands_for(Some((job_id, target.name.clone())), folder) };
         let stop = Stop::begin(plan);
         async move {
             let (release, unsaid) = drive(stop, hands, clock, |_| {}).await;

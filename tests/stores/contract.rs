@@ -51,6 +51,7 @@ pub async fn hold(world: &World) {
     of_two_that_append_after_the_same_load_one_wins(world).await;
     of_eight_that_race_one_wins(world).await;
     the_marker_keeps_its_first_word(world).await;
+    a_long_record_is_summed_up_and_nothing_of_it_is_forgotten(world).await;
 }
 
 async fn a_place_gives_what_was_put_there(world: &World) {
@@ -117,6 +118,25 @@ async fn of_eight_that_race_one_wins(world: &World) {
     }
 }
 
+async fn a_long_record_is_summed_up_and_nothing_of_it_is_forgotten(world: &World) {
+    let (record, reader) = (world.record("long"), world.record("long"));
+    let mut all = vec![claim(1)];
+    assert_eq!(record.add(&all).await, RecordReply::Done);
+    assert_eq!(reader.load().await.unwrap().entries, all);
+    for _ in 0..2 {
+        let more: Vec<_> = (0..130).map(|_| record::entry(1, Fact::Left)).collect();
+        assert_eq!(record.add(&more).await, RecordReply::Done);
+        all.extend(more);
+        record.tidy().await;
+    }
+    let (_, objects) = world.place("long").children().await.unwrap();
+    assert_eq!(objects.len(), 132, "two summaries, and what the first of them does not cover");
+    assert_eq!(reader.load().await.unwrap().entries, all);
+    assert_eq!(world.record("long").load().await.unwrap().entries, all);
+    assert_eq!(record.add(&[claim(2)]).await, RecordReply::Done);
+    assert_eq!(reader.load().await.unwrap().entries.len(), all.len() + 1);
+}
+
 async fn the_marker_keeps_its_first_word(world: &World) {
     let marker = Marker::of(&world.place("cluster"));
     assert_eq!(marker.load().await.unwrap(), None);
@@ -141,4 +161,7 @@ async fn a_second_load_is_one_request(store: &Store) {
     let ((), added) =
         store.proxy.requests_of(async { assert_eq!(record.add(&[claim(13)]).await, RecordReply::Done) }).await;
     assert_eq!(added.len(), 1, "{added:#?}");
+    let record = world.record("long");
+    let ((), long) = store.proxy.requests_of(async { drop(record.load().await.unwrap()) }).await;
+    assert_eq!(long.len(), 3, "a listing, a summary, and one entry after that: {long:#?}");
 }

@@ -30,13 +30,15 @@ pub struct Submitted {
     pub stops: Stops,
     /// How long its last checkpoint took; none: it has completed none.
     pub checkpoint: Option<Duration>,
+    /// The size of its state, of which that wrote a megabyte.
+    pub state: u64,
     /// A batch job knows no checkpoints.
     pub batch: bool,
 }
 
 pub fn submitted(name: &'static str) -> Submitted {
     let checkpoint = Some(Duration::from_millis(10));
-    Submitted { name, restored: None, stops: Stops::After(Duration::ZERO), checkpoint, batch: false }
+    Submitted { name, restored: None, stops: Stops::After(Duration::ZERO), checkpoint, state: 1_000_000, batch: false }
 }
 
 #[derive(Debug)]
@@ -270,6 +272,15 @@ impl Job {
         let savepoint = self.savepoint.as_ref();
         let savepoint =
             savepoint.map(|(id, path)| json!({ "id": id, "external_path": path, "checkpoint_type": "SYNC_SAVEPOINT" }));
-        json!({ "latest": { "completed": completed, "savepoint": savepoint, "restored": restored } })
+        // Of long ago, so that another one would be newer.
+        let history = self.how.checkpoint.map(|took| {
+            json!({
+                "id": 3, "status": "COMPLETED", "is_savepoint": false, "checkpoint_type": "CHECKPOINT",
+                "checkpointed_size": 1_000_000, "state_size": self.how.state, "end_to_end_duration": took.as_millis(),
+                "trigger_timestamp": 1, "latest_ack_timestamp": 1 + took.as_millis(),
+            })
+        });
+        let history: Vec<Value> = history.into_iter().collect();
+        json!({ "latest": { "completed": completed, "savepoint": savepoint, "restored": restored }, "history": history })
     }
 }

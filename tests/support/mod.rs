@@ -21,6 +21,8 @@ pub mod store_proxy;
 pub mod stores;
 pub mod tls_proxy;
 
+use std::net::{TcpListener, UdpSocket};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -47,13 +49,17 @@ pub fn eventually_in_steps_of<T>(
 }
 
 /// A port that was free a moment ago, below those that the kernel gives to connections: one of them might take it before it
-/// is used. Each test process has some of its own.
+/// is used. Between two starts of a cluster nobody listens at its ports: so long as this process lives, a UDP socket says to
+/// others like it that they are taken.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    static TAKEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     loop {
         let number = std::process::id().wrapping_mul(16).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
         let port = u16::try_from(10_000 + number % 20_000).unwrap();
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let Ok(taken) = UdpSocket::bind(("127.0.0.1", port)) else { continue };
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            TAKEN.lock().unwrap().push(taken);
             return port;
         }
     }

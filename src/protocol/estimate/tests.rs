@@ -1,3 +1,5 @@
+mod replay;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -8,7 +10,7 @@ fn at(second: i64) -> Timestamp {
 
 fn sample(measured: Measured, megabytes: u64, millis: u64, second: i64) -> Sample {
     let bytes = megabytes * 1_000_000;
-    Sample { measured, written: bytes, state: bytes, took: Duration::from_millis(millis), at: at(second) }
+    Sample { measured, written: bytes, state: bytes, took: Duration::from_millis(millis), at: at(second), first: false }
 }
 
 const STOP: Measured = Measured::Stop(Format::Native);
@@ -79,6 +81,23 @@ fn an_increment_is_not_the_state() {
 }
 
 #[test]
+fn the_first_checkpoint_of_a_job_that_was_just_started_says_little_of_small_state_and_much_of_large() {
+    // All increments but the first, which is cold.
+    let after_a_start = |megabytes: u64, millis: u64| {
+        let mut evidence = steady(&[2; 6], &[megabytes]);
+        for sample in &mut evidence.here {
+            sample.state = megabytes * 1_000_000;
+        }
+        let first = Sample { first: true, ..sample(Measured::Checkpoint, megabytes, millis, -1) };
+        evidence.here.insert(0, first);
+        likely(&evidence)
+    };
+    assert_near(after_a_start(10, 800), 0.8, 1.2);
+    assert_near(after_a_start(10, 2_000), 0.8, 1.3);
+    assert_near(after_a_start(2_000, 21_000), 20.7, 1.2);
+}
+
+#[test]
 fn one_outlier_throws_nothing_off() {
     let calm = steady(&[400; 9], &[400, 400, 400, 400]);
     for (place, factor) in [(0, 10), (8, 10), (4, 30)] {
@@ -137,6 +156,7 @@ fn samples(count: usize) -> impl Strategy<Value = Vec<Sample>> {
         state,
         took: Duration::from_millis(millis),
         at: at(second),
+        first: kind == 1,
     });
     prop::collection::vec(one, 0..count)
 }
