@@ -7,6 +7,7 @@ use crate::protocol::outcome::StopOutcome;
 use crate::protocol::phase::{StartPhase, StopPhase};
 use crate::protocol::point::Kind;
 use crate::protocol::retention::What;
+use crate::telemetry::metrics::{ELSEWHERE, FAILED, NEWEST, TAKEN};
 use crate::telemetry::words::{Gate, Operation, Peer, Verification};
 
 /// How long savepoints take, from a small state's to one of terabytes.
@@ -178,7 +179,7 @@ pub(super) const LAST_SAVEPOINT_PREDICTED: Family = Family::gauge(
 pub(super) const SAVEPOINTS: Family = Family::of(
     Type::Counter,
     "savepointd_savepoints_total",
-    &[WITHOUT_STOP, one_of("outcome", || vec![super::metrics::TAKEN, super::metrics::FAILED])],
+    &[WITHOUT_STOP, one_of("outcome", || vec![TAKEN, FAILED])],
     "Savepoints while the job goes on",
 );
 pub(super) const SAVEPOINT_DURATION: Family = Family::of(
@@ -273,7 +274,7 @@ pub(super) const LEFTOVER_BYTES: Family = Family::gauge(
 );
 
 /// All of them, in the order of the documentation.
-pub(super) const FAMILIES: [&Family; 34] = [
+pub(super) const FAMILIES: [&Family; 35] = [
     &EPOCH,
     &GATE,
     &FLINK_UP,

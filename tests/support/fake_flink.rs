@@ -181,6 +181,8 @@ impl FakeFlink {
     /// The program calls the job so.
     pub fn named(&self, name: &'static str) {
         self.shared.state().name = Some(name);
+    }
+
     /// The JobManager's effective configuration has this line.
     pub fn is_configured(&self, key: &str, value: &str) {
         self.shared.state().configuration.push(json!({ "key": key, "value": value }));

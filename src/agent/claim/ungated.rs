@@ -20,8 +20,8 @@ use crate::agent::Agent;
 use crate::agent::guards::Turn;
 use crate::agent::session::Session;
 use crate::config::{OnUnverifiable, WithoutRun};
-use crate::flink::{Access, Flink};
 use crate::flink::setup::Setup;
+use crate::flink::{Access, Flink};
 use crate::kubernetes::Severity;
 use crate::protocol::confirm::{Confirm, Confirmation};
 use crate::protocol::entry::Holder;
@@ -167,7 +167,8 @@ impl Agent {
         plan.ungated = Some(Ungated { job_id: job.id, restored });
         // Whoever is asked to hand over has to be waited for, and nothing waits here.
         plan.ask_to_hand_over = false;
-        let go = match start::drive(&mut Start::begin(plan), &hands, self.clock).await {
+        let (verdict, _) = start::drive(&mut Start::begin(plan), &hands, self.clock).await;
+        let go = match verdict {
             Verdict::Go(go) => go,
             Verdict::No { reason, .. }
             | Verdict::Later { reason, holder: Some(_) }

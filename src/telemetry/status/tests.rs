@@ -243,7 +243,7 @@ fn starts_are_read_from_the_entries_that_tell_of_them() {
         let (seen, or) = (Vec::new(), Vec::new());
         Fact::Based(Based { base, explicit: None, consumed: None, seen, or, cleans_up: false, reason: "test".into() })
     };
-    let stopped = Fact::Stopped { outcome: StopOutcome::Savepoint, reason: "told to".to_owned() };
+    let stopped = Fact::Stopped { outcome: StopOutcome::Savepoint, reason: "told to".to_owned(), took: None };
     let entries = [
         entry(1, 90, based(None)),
         entry(1, 50, stopped),
