@@ -36,3 +36,4 @@ pub mod storage;
 pub mod telemetry;
 pub mod tls;
 pub mod verb;
+pub mod version;
