@@ -12,7 +12,9 @@ out=$(realpath -m "${1:-savepointd.tar}")
 cd "$(dirname "$0")/.."
 version=$(sed -n 's/^version = "\(.*\)"/\1/p;T;q' Cargo.toml)
 name=${2:-docker.io/library/savepointd:$version}
-binary=${BINARY:-$(docker/binary.sh)}
+# What --version says beside the version; a release has it from its tag.
+commit=$(git describe --always --dirty --exclude '*' 2> /dev/null || true)
+binary=${BINARY:-$(SAVEPOINTD_COMMIT=${SAVEPOINTD_COMMIT-$commit} docker/binary.sh)}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -1,31 +1,30 @@
 //! The command line's grammar.
 
+pub mod complete;
+pub mod help;
+mod inject;
+pub mod kubectl;
+
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Flags};
-use crate::inject::{DEFAULT_PORT, Handover, Target};
 use crate::protocol::estimate::advice;
 use crate::protocol::native::{self, Created};
 use crate::run::OnRefusal;
-
-const AFTER_HELP: &str = "\
-Configuration, later ones win: defaults, one TOML file (--config or SAVEPOINTD_CONFIG),
-environment (SAVEPOINTD_SECTION__KEY), flags (--set section.key=value).
-
-Exit codes: 0 done; 1 the job failed for good; 64 wrong usage; 65 the job ran from something else
-than the chosen point, or Flink could not restore that; 71 the system refused; 75 try again later;
-77 refused on purpose; 78 wrong configuration; 143 ended by SIGTERM. Otherwise run and guard give the
-entrypoint's own code.";
+pub use inject::Inject;
 
 /// Keeps Flink state through whatever Kubernetes does to a pod.
 #[derive(Debug, Parser)]
-#[command(name = "savepointd", version, after_help = AFTER_HELP, max_term_width = 110)]
+#[command(name = "savepointd", version = crate::version::text(), max_term_width = help::WIDTH)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
+    /// When to colour: auto, always or never
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN", hide_default_value = true)]
+    pub color: Color,
     /// Where configuration comes from.
     #[command(flatten)]
     pub settings: Settings,
@@ -37,10 +36,10 @@ pub struct Cli {
 pub fn words(argv: Vec<String>, entrypoint: Option<String>) -> Vec<String> {
     let Some((program, rest)) = argv.split_first() else { return argv };
     let verb = match native::created(rest) {
-        _ if is_verb(rest) => return argv,
+        None => return argv,
+        Some(_) if is_verb(rest) => return argv,
         Some(Created::JobManager) => "run",
         Some(Created::TaskManager) => "guard",
-        None => return argv,
     };
     let entrypoint = entrypoint.filter(|path| !path.is_empty()).unwrap_or_else(|| "/docker-entrypoint.sh".to_owned());
     let before = [program.clone(), verb.to_owned(), "--".to_owned(), entrypoint];
@@ -48,20 +47,22 @@ pub fn words(argv: Vec<String>, entrypoint: Option<String>) -> Vec<String> {
 }
 
 fn is_verb(rest: &[String]) -> bool {
-    let known = |word: &String| word.starts_with('-') || Cli::command().find_subcommand(word).is_some();
+    let command = help::command();
+    let known = |word: &String| word.starts_with('-') || command.find_subcommand(word).is_some();
     rest.first().is_none_or(known)
 }
 
 /// Where configuration comes from.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Configuration")]
 pub struct Settings {
     /// The configuration file (TOML)
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The record's URL, such as `configmap://flink/orders`, `s3://state/orders` or `file:///var/lib/savepointd/orders`
-    #[arg(long, global = true, value_name = "URL")]
+    /// The record.
+    #[arg(long, global = true, value_name = "URL", help = "Such as configmap://flink/orders or s3://state/orders")]
     pub record: Option<String>,
-    /// A configuration value; may be given several times
+    /// One value, such as stop.grace=60s; may be repeated
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 }
@@ -99,6 +100,28 @@ impl Settings {
     }
 }
 
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Also into files and pipes.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// A shell that completes what is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU bash.
+    Bash,
+    /// The Z shell.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
 /// How a verb answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -108,10 +131,10 @@ pub enum Output {
     Json,
 }
 
-/// What to do.
+/// What to do. Examples and exit codes of each stand in [`help`].
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Run the agent: the sidecar that decides what a JobManager starts from and takes its final savepoint
+    /// Run the agent: the sidecar that decides what a JobManager starts from, and takes its final savepoint
     Agent,
     /// Run Flink's entrypoint: start it from the right point, and keep SIGTERM from it until its state is safe
     Run {
@@ -121,11 +144,11 @@ pub enum Verb {
         /// What to do when Flink may not start; in a pod the default is wait, elsewhere exit
         #[arg(long, value_enum, value_name = "WHAT")]
         on_refusal: Option<OnRefusal>,
-        /// The entrypoint, such as /docker-entrypoint.sh standalone-job --job-classname com.example.Job
+        /// The entrypoint, such as /docker-entrypoint.sh standalone-job
         #[arg(last = true, required = true, value_name = "CMD")]
         command: Vec<String>,
     },
-    /// Run a TaskManager: hold SIGTERM while a final savepoint is being taken, end tasks that outlive their JobManager
+    /// Run a TaskManager: hold SIGTERM while a final savepoint is being taken, and end tasks that outlive their JobManager
     Guard {
         /// The entrypoint, such as /docker-entrypoint.sh taskmanager
         #[arg(last = true, required = true, value_name = "CMD")]
@@ -136,7 +159,8 @@ pub enum Verb {
         /// The directory
         dir: PathBuf,
     },
-    /// Write sidecar, wrappers and what they need into Kubernetes manifests; other objects pass through unchanged
+    /// Write sidecar, wrappers and what they need into Kubernetes manifests; other objects pass through unchanged. What was
+    /// changed, and what could not be, is said on standard error
     Inject(Inject),
     /// List the recorded restore points, newest first
     History {
@@ -144,7 +168,7 @@ pub enum Verb {
         #[arg(long, value_enum, default_value = "table")]
         output: Output,
     },
-    /// Say what the next start would do, and why; nothing is changed
+    /// Say what the next start would do and why, and why no other point; nothing is changed
     Plan {
         /// How to answer
         #[arg(long, value_enum, default_value = "table")]
@@ -176,7 +200,8 @@ pub enum Verb {
         #[arg(long, value_enum, default_value = "table")]
         output: Output,
     },
-    /// Try out what savepointd relies on, and say what is wrong with it; what is written for that is deleted again
+    /// Try out what savepointd relies on, and say what is wrong with it and the way out. What is written for that is deleted
+    /// again
     Doctor {
         /// How to answer
         #[arg(long, value_enum, default_value = "table")]
@@ -188,28 +213,64 @@ pub enum Verb {
         #[arg(last = true, value_name = "CMD", conflicts_with = "state_bytes")]
         command: Vec<String>,
     },
-    /// Take a savepoint of the running job, which goes on; canonical, to upgrade from, unless told otherwise
+    /// Take a savepoint of the running job, which goes on; canonical, to upgrade from, unless told otherwise. It stays until a
+    /// person deletes it
     Savepoint(Savepoint),
     /// Delete savepoints beyond those that are kept, and what was left half-written; nothing that anything needs
     Prune(Prune),
-    /// Have the next start restore this point
+    /// Have the next start restore this point; it is looked at first
     Pin {
         /// The savepoint's or checkpoint's directory
         path: String,
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
     },
-    /// Take `pin` or `fresh` back
-    Unpin,
+    /// Take `pin` or `fresh` back: the next start restores the newest point
+    Unpin {
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+    },
     /// Have the next start, and only that, begin with nothing
-    Fresh,
-    /// Say that the holder of the newest epoch is gone for good (a lost node), so that another pod may start
-    Takeover,
+    Fresh {
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+    },
+    /// Say that the holder of the newest epoch is gone for good (a lost node), so that another pod may start. What it still
+    /// writes is not used
+    Takeover {
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+    },
     /// Stop the job with a savepoint and wait until that is durable: for a preStop hook
-    Drain,
+    Drain {
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+    },
     /// Say at which level the agent logs, or have it and `run` log at another one until they end
     LogLevel {
         /// The new level
         #[arg(value_enum)]
         level: Option<config::LogLevel>,
+        /// How to answer
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+    },
+    /// Print what makes a shell complete verbs, flags and keys
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// What the word that is being typed may become: asked by what `completions` prints.
+    #[command(hide = true)]
+    Complete {
+        /// What was typed; the last word is the one to complete.
+        #[arg(last = true)]
+        words: Vec<String>,
     },
 }
 
@@ -279,57 +340,9 @@ pub enum By {
     Flink,
 }
 
-/// What is to be written into manifests. `--record` names the record, if it is not to be a `ConfigMap` beside the pods; every `--set`
-/// goes to the agent.
-#[derive(Debug, Args)]
-#[group(skip)]
-pub struct Inject {
-    /// The manifests, YAML or JSON; `-` is standard input
-    #[arg(default_value = "-", value_name = "FILE")]
-    pub file: PathBuf,
-    /// savepointd's own image
-    #[arg(long, default_value = concat!("savepointd:", env!("CARGO_PKG_VERSION")))]
-    pub image: String,
-    /// The agent is an init container that goes on running (Kubernetes 1.29 and newer); the default
-    #[arg(long, conflicts_with = "classic_sidecar")]
-    pub native_sidecar: bool,
-    /// The agent is one container among others
-    #[arg(long)]
-    pub classic_sidecar: bool,
-    /// How long a pod must at least be given to end
-    #[arg(long, default_value = "120s", value_name = "DURATION")]
-    pub grace: String,
-    /// The ENTRYPOINT of images whose containers have no command
-    #[arg(long, default_value = "/docker-entrypoint.sh", value_name = "CMD")]
-    pub entrypoint: String,
-    /// What a new pod does while an old one runs; request is the default for a Deployment with rolling updates
-    #[arg(long, value_enum, value_name = "WHAT")]
-    pub handover: Option<Handover>,
-    /// The agent's port for probes, metrics and guards
-    #[arg(long, default_value_t = DEFAULT_PORT)]
-    pub port: u16,
-    /// Where the guards of TaskManagers find their agent, if its JobManager is not in the same manifests
-    #[arg(long, value_name = "HOST:PORT")]
-    pub agent: Option<String>,
-    /// A container that is a JobManager, whatever it looks like; may be given several times
-    #[arg(long = "jobmanager", value_name = "KIND/NAME/CONTAINER")]
-    pub job_managers: Vec<Target>,
-    /// A container that is a TaskManager, whatever it looks like; may be given several times
-    #[arg(long = "taskmanager", value_name = "KIND/NAME/CONTAINER")]
-    pub task_managers: Vec<Target>,
-    /// Add no service account, role and role binding; say which rules are needed
-    #[arg(long)]
-    pub no_rbac: bool,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_grammar_holds_together() {
-        Cli::command().debug_assert();
-    }
 
     #[test]
     fn in_the_place_of_an_entrypoint_the_verb_follows_from_what_is_started() {

@@ -341,7 +341,8 @@ impl Config {
         // Each is read before any is missed, so that all problems are found.
         let record = reader.required(
             "record",
-            "expected a URL such as \"configmap://namespace/name\" or \"file:///var/lib/savepointd\", found nothing",
+            "not set. Give its URL, such as configmap://flink/orders or file:///var/lib/savepointd/orders, by --record, \
+             SAVEPOINTD_RECORD or the configuration file",
             RecordUrl::parse,
         );
         let id = reader.optional("cluster.id", schema::cluster_id);
@@ -505,6 +506,11 @@ impl Client {
             log: Log { format: format?, level: level? },
         })
     }
+}
+
+/// Every key, in the order of the documentation.
+pub fn keys() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|key| key.name)
 }
 
 /// The cluster id for a record without one: readable, and different for different records.

@@ -38,3 +38,4 @@ pub mod storage;
 pub mod telemetry;
 pub mod tls;
 pub mod verb;
+pub mod version;

@@ -1,24 +1,31 @@
 //! Signals first, then the command line, then one verb; the only place that turns results into an exit code.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use savepointd::cli::{self, Cli, Verb};
+use clap::FromArgMatches;
+use savepointd::cli::kubectl::{self, Kubectl};
+use savepointd::cli::{self, Cli, Verb, help};
 use savepointd::config::{self, Client, Config};
 use savepointd::exit::Exit;
 use savepointd::run::{self, OnRefusal};
 use savepointd::signals::Signals;
-use savepointd::{agent, guard, report, telemetry, verb};
+use savepointd::verb::{self, paint};
+use savepointd::{agent, guard, report, telemetry};
 
 fn main() -> ExitCode {
     let signals = Signals::install();
-    let cli = match parse() {
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    if program(&argv) == Some(kubectl::PROGRAM) {
+        return plugin(&argv, signals);
+    }
+    let argv = in_the_place_of_an_entrypoint(argv);
+    let cli: Cli = match parse(&argv, help::command()) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
-        }
+        Err(exit) => return exit.into(),
     };
+    paint::begin(cli.color);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return system(&error),
@@ -32,21 +39,49 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(exit) => exit.into(),
-        Err(error) if error.is::<config::Error>() => {
-            verb::complain(&format!("{error}"));
-            Exit::Configuration.into()
-        }
-        Err(error) => system(error.as_ref()),
+        Err(error) => match error.downcast_ref::<config::Error>() {
+            Some(error) => wrong_configuration(error),
+            None => system(error.as_ref()),
+        },
     }
 }
 
-fn parse() -> Result<Cli, clap::Error> {
-    let argv: Result<Vec<String>, _> = std::env::args_os().map(std::ffi::OsString::into_string).collect();
-    match argv {
-        Ok(argv) => Cli::try_parse_from(cli::words(argv, std::env::var(config::ENTRYPOINT_VARIABLE).ok())),
-        // The parser says what is wrong with it.
-        Err(_) => Cli::try_parse(),
+fn wrong_configuration(error: &config::Error) -> ExitCode {
+    match error {
+        config::Error::Invalid { problems } => problems.iter().for_each(|problem| verb::complain(&problem.to_string())),
+        error => verb::complain(&report::chain(error)),
     }
+    Exit::Configuration.into()
+}
+
+fn program(argv: &[OsString]) -> Option<&str> {
+    Path::new(argv.first()?).file_name()?.to_str()
+}
+
+/// As kubectl calls it.
+fn plugin(argv: &[OsString], signals: std::io::Result<Signals>) -> ExitCode {
+    let asked: Kubectl = match parse(argv, kubectl::command()) {
+        Ok(asked) => asked,
+        Err(exit) => return exit.into(),
+    };
+    if signals.is_ok_and(Signals::default_from_now_on) {
+        return Exit::Terminated.into();
+    }
+    paint::begin(asked.color);
+    verb::kubectl(&asked).map_or_else(|error| system(error.as_ref()), Into::into)
+}
+
+fn in_the_place_of_an_entrypoint(argv: Vec<OsString>) -> Vec<OsString> {
+    let words: Option<Vec<String>> = argv.iter().map(|word| word.to_str().map(str::to_owned)).collect();
+    // The parser says what is wrong with what is no text.
+    let Some(words) = words else { return argv };
+    cli::words(words, std::env::var(config::ENTRYPOINT_VARIABLE).ok()).into_iter().map(Into::into).collect()
+}
+
+/// The exit code, where what was typed is no command, or asks for help.
+fn parse<T: FromArgMatches>(argv: &[OsString], mut command: clap::Command) -> Result<T, Exit> {
+    let parsed = command.try_get_matches_from_mut(argv).and_then(|mut found| T::from_arg_matches_mut(&mut found));
+    parsed.map_err(|error| verb::explain(&error.format(&mut command)))
 }
 
 fn system(error: &dyn std::error::Error) -> ExitCode {

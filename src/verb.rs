@@ -1,35 +1,59 @@
 //! The verbs that people type: thin, and the only place that prints.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "people read it")]
 
+mod completions;
 mod doctor;
 mod drain;
 mod history;
 mod inject;
 mod inspect;
 mod install;
+mod kubectl;
+mod layout;
+pub mod paint;
 mod plan;
 mod prune;
 mod savepoint;
 mod terminal;
 mod verify;
 
-use crate::cli::{By, Verb};
+use tokio::time::Instant;
+
+use self::layout::Cell;
+use self::paint::{Tone, painted};
+use crate::cli::{By, Color, Output, Verb};
 use crate::config::{Client, Config};
 use crate::exit::Exit;
 use crate::flink::setup::Setup;
 use crate::http;
 use crate::kubernetes::Kubernetes;
 use crate::people::{self, Answer, Request};
+use crate::protocol::outcome::StopOutcome;
 use crate::record::Record;
 use crate::run;
 use crate::storage::Storage;
 pub use inject::inject;
 pub use inspect::inspect;
+pub use kubectl::kubectl;
 pub use verify::verify;
 
 /// Says what went wrong.
 pub fn complain(message: &str) {
-    eprintln!("savepointd: {message}");
+    eprintln!("{} {message}", painted("savepointd:", Tone::Bad, paint::err()));
+}
+
+/// Says what is wrong with a command line, or how to use it.
+#[must_use]
+pub fn explain(error: &clap::Error) -> Exit {
+    let text = error.to_string();
+    // The command line that would say otherwise is the one that can't be read.
+    paint::begin(Color::Auto);
+    if error.use_stderr() {
+        eprint!("{}", paint::help(&text, paint::err()));
+        return Exit::Usage;
+    }
+    print!("{}", paint::help(&text, paint::out()));
+    Exit::Done
 }
 
 /// Runs one verb.
@@ -45,14 +69,14 @@ pub async fn run(
         Verb::Install { dir } => install::install(&dir),
         Verb::History { output } => match ask(Request::History, &config()?).await? {
             Answer::History(rows) => history::print(&rows, output),
-            other => Ok(said(other)),
+            other => Ok(said(other, output)),
         },
         Verb::Plan { output, replay: Some(file), .. } => plan::replay(&file, output),
         Verb::Plan { output, command, .. } => {
             let setup = learn(&command)?;
             match ask(Request::Plan { setup }, &config()?).await? {
                 Answer::Plan(plan) => plan::print(&plan, output),
-                other => Ok(said(other)),
+                other => Ok(said(other, output)),
             }
         }
         Verb::Doctor { output, planned, .. } if planned.state_bytes.is_some() => Ok(doctor::plan(&planned, output)),
@@ -60,13 +84,13 @@ pub async fn run(
             let setup = learn(&command)?;
             match ask(Request::Doctor { setup }, &config()?).await? {
                 Answer::Findings(findings) => doctor::print(&findings, output),
-                other => Ok(said(other)),
+                other => Ok(said(other, output)),
             }
         }
-        Verb::Pin { path } => Ok(said(ask(Request::Pin { path }, &config()?).await?)),
-        Verb::Unpin => Ok(said(ask(Request::Unpin, &config()?).await?)),
-        Verb::Fresh => Ok(said(ask(Request::Fresh, &config()?).await?)),
-        Verb::Takeover => Ok(said(ask(Request::Takeover, &config()?).await?)),
+        Verb::Pin { path, output } => Ok(said(ask(Request::Pin { path }, &config()?).await?, output)),
+        Verb::Unpin { output } => Ok(said(ask(Request::Unpin, &config()?).await?, output)),
+        Verb::Fresh { output } => Ok(said(ask(Request::Fresh, &config()?).await?, output)),
+        Verb::Takeover { output } => Ok(said(ask(Request::Takeover, &config()?).await?, output)),
         Verb::Prune(cli) => {
             let request = Request::Prune {
                 dry_run: cli.dry_run,
@@ -77,12 +101,14 @@ pub async fn run(
             };
             match ask(request, &config()?).await? {
                 Answer::Pruned(pruned) => prune::print(&pruned, cli.output),
-                other => Ok(said(other)),
+                other => Ok(said(other, cli.output)),
             }
         }
         Verb::Savepoint(cli) => savepoint::savepoint(&cli, &config()?).await,
-        Verb::LogLevel { level } => Ok(said(ask(Request::LogLevel { level }, &config()?).await?)),
-        Verb::Drain => drain::drain(&client()?).await,
+        Verb::LogLevel { level, output } => Ok(said(ask(Request::LogLevel { level }, &config()?).await?, output)),
+        Verb::Drain { output } => drain::drain(&client()?, output).await,
+        Verb::Completions { shell } => Ok(completions::print(shell)),
+        Verb::Complete { words } => Ok(completions::complete(&words)),
         Verb::Agent | Verb::Run { .. } | Verb::Guard { .. } | Verb::Inject(_) => Ok(Exit::Usage),
         Verb::Inspect { .. } | Verb::Verify { .. } => Ok(Exit::Usage),
     }
@@ -96,9 +122,27 @@ fn learn(command: &[String]) -> anyhow::Result<Option<Box<Setup>>> {
     Ok(Some(Box::new(run::learn(command).map_err(anyhow::Error::msg)?)))
 }
 
+/// Asks, and shows that it takes its time where it does.
+async fn ask(request: Request, config: &Config) -> anyhow::Result<Answer> {
+    let begun = Instant::now();
+    let what = match &request {
+        Request::Prune { dry_run: false, .. } => "deleting what is not kept",
+        Request::Prune { .. } => "looking for what is not kept",
+        Request::Doctor { .. } => "trying everything out",
+        Request::Plan { .. } => "listing restore points",
+        _ => "reading the record",
+    };
+    let answer = tokio::select! {
+        answer = ask_quietly(request, config) => answer,
+        () = terminal::redraw(|| format!("{what}: {} s", begun.elapsed().as_secs())) => anyhow::bail!("the terminal is gone"),
+    };
+    terminal::erase();
+    answer
+}
+
 /// Asks the agent, or, where none listens or the one that does is just ending, looks for itself. Asking twice for the same
 /// does no harm.
-async fn ask(request: Request, config: &Config) -> anyhow::Result<Answer> {
+async fn ask_quietly(request: Request, config: &Config) -> anyhow::Result<Answer> {
     match http::call(&config.control_socket, "POST", "/v1/ask", &request).await {
         Err(http::Error::Connect { .. } | http::Error::Connection(_)) => {
             let kubernetes = Kubernetes::of(config);
@@ -110,10 +154,13 @@ async fn ask(request: Request, config: &Config) -> anyhow::Result<Answer> {
     }
 }
 
-fn said(answer: Answer) -> Exit {
+fn said(answer: Answer, output: Output) -> Exit {
     match answer {
         Answer::Done(text) => {
-            println!("{text}");
+            match output {
+                Output::Json => println!("{:#}", serde_json::json!({ "done": text })),
+                Output::Table => println!("{text}"),
+            }
             Exit::Done
         }
         Answer::Refused { reason, passes } => {
@@ -125,4 +172,14 @@ fn said(answer: Answer) -> Exit {
             Exit::System
         }
     }
+}
+
+/// How a stop ended, as the tables show it.
+fn stopped(outcome: StopOutcome) -> Cell {
+    let tone = match outcome {
+        StopOutcome::Savepoint | StopOutcome::Unchanged | StopOutcome::Ended => Tone::Good,
+        StopOutcome::Checkpoint | StopOutcome::Superseded => Tone::Doubtful,
+        StopOutcome::Nothing => Tone::Bad,
+    };
+    Cell::toned(outcome.as_str(), tone)
 }

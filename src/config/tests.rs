@@ -212,7 +212,7 @@ fn wrong_values_are_named_as_they_were_written() {
     let lines: Vec<_> = error.lines().collect();
     assert_eq!(lines.len(), 3, "{error}");
     assert_eq!(lines[0], "--set stop.grade: unknown, did you mean stop.grace?");
-    assert!(lines[1].starts_with("record: expected a URL"), "{error}");
+    assert!(lines[1].starts_with("record: not set. Give its URL"), "{error}");
     assert!(lines[2].starts_with("--set stop.grace: expected a duration"), "{error}");
     assert!(Flags::default().set("stop.grace").is_err());
 }

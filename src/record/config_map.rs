@@ -16,6 +16,9 @@ use crate::protocol::history::History;
 
 /// The key that holds the entries.
 const RECORD: &str = "record";
+/// By this label, with this value, records are found among others.
+const LABEL: &str = "app.kubernetes.io/managed-by";
+const OURS: &str = "savepointd";
 
 #[derive(Debug, Clone)]
 pub(super) struct ConfigMap {
@@ -103,6 +106,13 @@ impl ConfigMap {
         }
         let mut record = text.join("\n");
         record.push('\n');
+        // One that somebody else made has to be found, too; what they say of it stays.
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            let labels = metadata.entry("labels").or_insert_with(|| json!({}));
+            if let Some(labels) = labels.as_object_mut() {
+                labels.entry(LABEL).or_insert_with(|| OURS.into());
+            }
+        }
         let data = object.as_object_mut().map(|object| object.entry("data").or_insert_with(|| json!({})));
         // `data: null` is what some tools make of an empty ConfigMap.
         if let Some(data) = data {
@@ -124,7 +134,7 @@ impl ConfigMap {
             "metadata": {
                 "name": self.name,
                 "namespace": namespace,
-                "labels": { "app.kubernetes.io/managed-by": "savepointd" },
+                "labels": { LABEL: OURS },
                 "annotations": {
                     "helm.sh/resource-policy": "keep",
                     "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::layout::wrapped;
+use super::paint::{self, Tone, painted};
 use crate::cli::{Output, Planned};
 use crate::doctor::{Finding, Verdict};
 use crate::exit::Exit;
@@ -15,19 +17,21 @@ pub(super) fn print(findings: &[Finding], output: Output) -> anyhow::Result<Exit
         println!("{}", serde_json::to_string_pretty(findings)?);
     } else {
         for finding in findings {
-            let word = match finding.verdict {
-                Verdict::Good => "good",
-                Verdict::Doubtful => "doubtful",
-                Verdict::Bad => "bad",
-            };
-            println!("{word:<8}  {}\n          {}", finding.about, finding.found);
-            if let Some(fix) = &finding.fix {
-                println!("          -> {fix}");
-            }
+            print!("{}", shown(finding, paint::out()));
         }
     }
     let bad = findings.iter().any(|finding| finding.verdict == Verdict::Bad);
     Ok(if bad { Exit::Refused } else { Exit::Done })
+}
+
+fn shown(finding: &Finding, colored: bool) -> String {
+    let (word, tone) = match finding.verdict {
+        Verdict::Good => ("good    ", Tone::Good),
+        Verdict::Doubtful => ("doubtful", Tone::Doubtful),
+        Verdict::Bad => ("bad     ", Tone::Bad),
+    };
+    let fix = finding.fix.as_ref().map(|fix| wrapped(&format!("-> {fix}"), 10)).unwrap_or_default();
+    format!("{}  {}\n{}{fix}", painted(word, tone, colored), finding.about, wrapped(&finding.found, 10))
 }
 
 /// The back of an envelope: no agent, no record, no Flink.
@@ -45,7 +49,7 @@ pub(super) fn plan(planned: &Planned, output: Output) -> Exit {
         });
         println!("{answer:#}");
     } else {
-        println!("a final savepoint of {} {advice}", advice::size(state));
+        print!("{}", wrapped(&format!("a final savepoint of {} {advice}", advice::size(state)), 0));
     }
     if advice.fit == Fit::TooShort { Exit::Refused } else { Exit::Done }
 }

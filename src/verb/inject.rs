@@ -24,9 +24,10 @@ pub fn inject(flags: &cli::Inject, settings: &Settings) -> anyhow::Result<Exit> 
     };
     let mut text = Vec::new();
     if flags.file.as_os_str() == "-" {
-        std::io::stdin().read_to_end(&mut text).context("standard input")?;
+        std::io::stdin().read_to_end(&mut text).context("the manifests can't be read from standard input")?;
     } else {
-        text = std::fs::read(&flags.file).with_context(|| flags.file.display().to_string())?;
+        text = std::fs::read(&flags.file)
+            .with_context(|| format!("the manifests in {} can't be read", flags.file.display()))?;
     }
     let Ok(text) = String::from_utf8(text) else {
         return Ok(refuse(&["the manifests are not UTF-8".to_owned()], Exit::State));
@@ -48,7 +49,7 @@ pub fn inject(flags: &cli::Inject, settings: &Settings) -> anyhow::Result<Exit> 
     for note in injected.notes {
         super::complain(&note);
     }
-    std::io::stdout().write_all(written.as_bytes()).context("standard output")?;
+    std::io::stdout().write_all(written.as_bytes()).context("the manifests can't be written to standard output")?;
     Ok(Exit::Done)
 }
 

@@ -1,5 +1,6 @@
 //! `inspect`: what a savepoint or checkpoint holds.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
@@ -13,7 +14,9 @@ use crate::protocol::point::normalize;
 use crate::report;
 use crate::storage::{Options, Storage, pull};
 
-use super::complain;
+use super::layout::size;
+use super::paint::{self, Tone, painted};
+use super::{complain, terminal};
 
 /// Prints what the point at `path` holds, or which operator `uid` means and whether the point has it.
 ///
@@ -57,12 +60,23 @@ fn absolute(path: &str) -> anyhow::Result<String> {
 
 async fn contents(options: Options, path: &str) -> Result<Contents, (String, Exit)> {
     let failed = |error: crate::storage::Error| match error {
-        error if error.is_missing() => (format!("nothing is there: {path}/_metadata"), Exit::State),
+        error if error.is_missing() => (
+            format!(
+                "nothing is there: {path}/_metadata. A savepoint's directory is called savepoint-…, a checkpoint's chk-…"
+            ),
+            Exit::State,
+        ),
         error if error.passes() => (report::chain(&error), Exit::Later),
         error => (report::chain(&error), Exit::Refused),
     };
     let file = Storage::here(options).place(path).map_err(failed)?.join("_metadata");
-    let read = pull(&file, |_| (), Contents::read).await.map_err(failed)?;
+    let bytes = Cell::new(0);
+    let read = tokio::select! {
+        read = pull(&file, |piece| bytes.set(bytes.get() + piece.len()), Contents::read) => read,
+        () = terminal::redraw(|| format!("reading _metadata: {} KiB", bytes.get() / 1024)) => return Err((String::new(), Exit::System)),
+    };
+    terminal::erase();
+    let read = read.map_err(failed)?;
     read.map_err(ReadError::Io).flatten().map_err(|error| {
         let exit = match &error {
             ReadError::Io(_) => Exit::Later,
@@ -114,7 +128,7 @@ fn print(contents: &Contents, path: &str) {
     print_operators(operators);
     if !files.is_empty() {
         println!();
-        println!("{:>8}  {:>10}  DIRECTORY", "FILES", "BYTES");
+        head(&format!("{:>8}  {:>10}  DIRECTORY", "FILES", "SIZE"));
     }
     for (directory, of_it) in directories(files) {
         let at_least = if of_it.at_least { '>' } else { ' ' };
@@ -122,8 +136,12 @@ fn print(contents: &Contents, path: &str) {
     }
 }
 
+fn head(text: &str) {
+    println!("{}", painted(text, Tone::Head, paint::out()));
+}
+
 fn print_operators(operators: &[Operator]) {
-    println!("{:<32}  {:>5}  {:>5}  {:>8}  UID OR NAME", "OPERATOR", "PAR.", "MAX", "BYTES");
+    head(&format!("{:<32}  {:>5}  {:>5}  {:>8}  UID OR NAME", "OPERATOR", "PAR.", "MAX", "SIZE"));
     for operator in operators {
         let Operator { id, name, uid, parallelism, max_parallelism, bytes } = operator;
         let called = uid.as_ref().or(name.as_ref()).map_or_else(|| "-".to_owned(), |name| shortened(name));
@@ -169,42 +187,9 @@ fn shortened(name: &str) -> String {
     shown
 }
 
-/// Three digits that count, in decimal units.
-fn size(bytes: u64) -> String {
-    let mut unit = 1_u64;
-    for name in ["B", "kB", "MB", "GB", "TB"] {
-        // Of the unit, in tenths.
-        let tenths = bytes / (unit / 10).max(1);
-        if unit == 1 && bytes < 1000 {
-            return format!("{bytes} B");
-        }
-        if unit > 1 && tenths < 10_000 {
-            return format!("{}.{} {name}", tenths / 10, tenths % 10);
-        }
-        unit = unit.saturating_mul(1000);
-    }
-    format!("{} PB", bytes / 1_000_000_000_000_000)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_short_and_never_rounded_up() {
-        for (bytes, text) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1000, "1.0 kB"),
-            (58_003, "58.0 kB"),
-            (999_999, "999.9 kB"),
-            (508_700_000, "508.7 MB"),
-            (1_500_000_000_000, "1.5 TB"),
-            (2_000_000_000_000_000, "2 PB"),
-        ] {
-            assert_eq!(size(bytes), text);
-        }
-    }
 
     #[test]
     fn a_long_name_is_cut_where_the_line_ends_and_no_control_character_is_shown() {

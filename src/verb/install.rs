@@ -14,10 +14,11 @@ pub(super) fn install(dir: &Path) -> anyhow::Result<Exit> {
     // In one file system with the target, so that the rename is atomic: another container may be starting it.
     let draft = dir.join(format!(".savepointd-{}", std::process::id()));
     let put = || -> anyhow::Result<()> {
-        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-        fs::copy("/proc/self/exe", &draft).with_context(|| format!("copying /proc/self/exe to {}", draft.display()))?;
-        fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).with_context(|| draft.display().to_string())?;
-        fs::rename(&draft, &target).with_context(|| target.display().to_string())
+        fs::create_dir_all(dir).with_context(|| format!("the directory {} can't be made", dir.display()))?;
+        fs::copy("/proc/self/exe", &draft).with_context(|| format!("{} can't be written", draft.display()))?;
+        fs::set_permissions(&draft, fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("{} can't be made executable", draft.display()))?;
+        fs::rename(&draft, &target).with_context(|| format!("{} can't be replaced", target.display()))
     };
     let result = put();
     if result.is_err() {

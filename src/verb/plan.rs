@@ -4,32 +4,36 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use super::layout::wrapped;
+use super::paint::{self, Tone, painted};
 use crate::cli::Output;
 use crate::exit::Exit;
 use crate::people::{self, Plan};
 use crate::protocol::jobs::{Submission, called};
 
-/// What fits on a terminal. A path is printed whole: somebody will copy it.
-const WIDTH: usize = 80;
-
 /// Makes a saved plan again.
 pub(super) fn replay(file: &Path, output: Output) -> anyhow::Result<Exit> {
-    let what = || format!("the saved plan {}", file.display());
-    let text = std::fs::read_to_string(file).with_context(what)?;
-    print(&people::replay(&text).with_context(what)?, output)
+    let of = |what: &str| format!("the saved plan {} can't be {what}", file.display());
+    let text = std::fs::read_to_string(file).with_context(|| of("read"))?;
+    print(&people::replay(&text).with_context(|| of("made again"))?, output)
 }
 
 pub(super) fn print(plan: &Plan, output: Output) -> anyhow::Result<Exit> {
     match output {
         Output::Json => println!("{}", serde_json::to_string_pretty(plan)?),
-        Output::Table => print!("{}", table(plan)),
+        Output::Table => print!("{}", table(plan, paint::out())),
     }
     Ok(Exit::Done)
 }
 
-fn table(plan: &Plan) -> String {
+fn table(plan: &Plan, colored: bool) -> String {
     let path = plan.path.as_deref().map(|path| format!(" {path}")).unwrap_or_default();
-    let decision = format!("{}{path}\n{}", plan.decision, wrapped(&plan.reason, 2));
+    let tone = match plan.decision.as_str() {
+        "restore" => Tone::Good,
+        "refuse" => Tone::Bad,
+        _ => Tone::Doubtful,
+    };
+    let decision = format!("{}{path}\n{}", painted(&plan.decision, tone, colored), wrapped(&plan.reason, 2));
     let blank = if plan.candidates.is_empty() { "" } else { "\n" };
     let candidates = plan.candidates.iter().map(|candidate| {
         let mark = if candidate.chosen { '*' } else { ' ' };
@@ -49,22 +53,9 @@ fn job(job: &Submission) -> String {
     format!("  {}, last in epoch {}\n{how}", called(&job.job_name, job.job_id), job.epoch)
 }
 
-/// The words in lines of at most [`WIDTH`] characters; a longer word has a line of its own.
-fn wrapped(text: &str, indent: usize) -> String {
-    let blank = " ".repeat(indent);
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        let width = |line: &String| line.chars().count() + 1 + word.chars().count();
-        match lines.last_mut().filter(|line| width(line) <= WIDTH) {
-            Some(line) => line.extend([" ", word]),
-            None => lines.push(format!("{blank}{word}")),
-        }
-    }
-    lines.into_iter().map(|line| line + "\n").collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::layout::WIDTH;
     use super::*;
     use crate::protocol::choose::Candidate;
     use crate::protocol::point::PointRef;
@@ -84,10 +75,12 @@ mod tests {
             version: people::SITUATION,
             situation: None,
         };
-        let text = table(&plan);
+        let text = table(&plan, false);
         for line in text.lines().filter(|line| !line.contains(&long)) {
             assert!(line.chars().count() <= WIDTH, "{line}");
         }
         assert!(text.contains(&format!("\n* {long}\n    number 4")) && text.contains("\n  s3://b\n"), "{text}");
+        let colored = table(&Plan { decision: "refuse".to_owned(), ..plan }, true);
+        assert!(colored.starts_with("\u{1b}[1m\u{1b}[31mrefuse\u{1b}[0m s3://"), "{colored}");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::layout::size;
 use super::terminal;
 use crate::cli::{self, Output};
 use crate::config::{Config, DEFAULT_SOCKET};
@@ -26,7 +27,7 @@ pub(super) async fn savepoint(cli: &cli::Savepoint, config: &Config) -> anyhow::
     }
     let begun = Instant::now();
     let answer = tokio::select! {
-        answer = super::ask(Request::Savepoint { format }, &config) => answer,
+        answer = super::ask_quietly(Request::Savepoint { format }, &config) => answer,
         () = patience(cli.wait) => {
             terminal::erase();
             super::complain("it is not complete yet, and goes on: savepointd history will show it");
@@ -37,7 +38,7 @@ pub(super) async fn savepoint(cli: &cli::Savepoint, config: &Config) -> anyhow::
     terminal::erase();
     match answer? {
         Answer::Saved(saved) => print(&saved, cli.output),
-        other => Ok(super::said(other)),
+        other => Ok(super::said(other, cli.output)),
     }
 }
 
@@ -71,9 +72,9 @@ fn print(saved: &Saved, output: Output) -> anyhow::Result<Exit> {
             let number = |number: &Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
             let format = if *format == Some(Format::Native) { "native" } else { "canonical" };
             println!(
-                "  {format}, checkpoint {}, {} bytes, taken in {} ms",
+                "  {format}, checkpoint {}, {}, taken in {} ms",
                 number(&point.checkpoint_id),
-                number(bytes),
+                bytes.map_or_else(|| "?".to_owned(), size),
                 number(duration_ms)
             );
         }

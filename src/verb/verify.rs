@@ -4,6 +4,8 @@ use std::cell::RefCell;
 
 use serde_json::json;
 
+use super::layout::{size, wrapped};
+use super::paint::{self, Tone, painted};
 use super::terminal;
 use crate::cli::Output;
 use crate::exit::Exit;
@@ -61,19 +63,24 @@ pub async fn verify(options: Options, path: &str, output: Output) -> anyhow::Res
 }
 
 fn print(report: &Report, word: &str, path: &str, reason: Option<&str>) {
-    println!("{word} {path}");
+    let tone = match word {
+        "whole" => Tone::Good,
+        "broken" => Tone::Bad,
+        _ => Tone::Doubtful,
+    };
+    println!("{} {path}", painted(word, tone, paint::out()));
     if let (Some(id), Some(version)) = (report.checkpoint_id, report.version) {
         println!("  checkpoint {id}, format version {version}");
     }
     if report.version.is_some() {
         let Report { files, bytes, requests, .. } = report;
-        println!("  {files} files besides _metadata, {bytes} bytes, {requests} requests");
+        println!("  {files} files besides _metadata, {}, {requests} requests", size(*bytes));
     }
     for damage in &report.damages {
-        println!("  {damage}");
+        print!("{}", wrapped(&damage.to_string(), 2));
     }
     if let Some(reason) = reason.filter(|_| report.damages.is_empty()) {
-        println!("  {reason}");
+        print!("{}", wrapped(reason, 2));
     }
 }
 

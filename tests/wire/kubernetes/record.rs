@@ -89,7 +89,8 @@ fn what_others_put_into_it_stays() {
     });
     let savepoint = world.stopped_with_savepoint(process);
     let object = config_map(&world);
-    assert_eq!(object["metadata"]["labels"], json!({ "app": "orders" }), "{object:#}");
+    let labels = json!({ "app": "orders", "app.kubernetes.io/managed-by": "savepointd" });
+    assert_eq!(object["metadata"]["labels"], labels, "{object:#}");
     assert_eq!(object["metadata"]["annotations"], json!({ "example.com/reviewed": "yes" }), "{object:#}");
     assert_eq!(object["binaryData"], json!({ "key": "AAECAw==" }), "{object:#}");
     let data = &object["data"];
