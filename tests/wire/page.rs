@@ -182,6 +182,9 @@ fn a_record_or_a_flink_that_is_away_is_said_to_be_and_keeps_nobody_waiting() {
     }
     world.api().heal();
     world.flink.heal();
+    status(pod.admin, "the record is back", |status| {
+        status["next"]["unknown"].is_null() && status["flink"]["answers"] == true
+    });
     world.stopped_with_savepoint(process);
 }
 
