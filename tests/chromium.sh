@@ -9,7 +9,7 @@ set -euo pipefail
 cache=${SPTEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/savepointd}
 case $cache in /*) ;; *) cache=$PWD/$cache ;; esac
 chromium=$cache/chromium
-packages=(chromium-headless-shell fonts-liberation)
+packages=(chromium-headless-shell chromium-common fonts-liberation)
 
 missing=()
 for command in apt-get dpkg-deb flock; do
@@ -25,17 +25,20 @@ exec 9>"$chromium/lock"
 flock 9
 [ ! -x "$chromium/chromium" ] || exit 0
 
-# A list that is too old names packages that are gone.
-wanted() { apt-get -q -s install --no-install-recommends "${packages[@]}" | awk '$1 == "Inst" {print $2}'; }
+wanted() {
+    printf '%s\n' "${packages[@]}"
+    apt-get -q -s install --no-install-recommends "${packages[@]}" | awk '$1 == "Inst" {print $2}'
+}
 download() { (cd "$chromium/new" && apt-get -q -o APT::Sandbox::User=root download "$@" >/dev/null); }
 rm -rf "$chromium/new" "$chromium/root"
 mkdir -p "$chromium"/{new,root}
 echo "Chromium (100 MB)"
-names=$(wanted 2>/dev/null) || names=
+# Lists that are too old name packages that are gone.
 # shellcheck disable=SC2086 # names of packages have no blanks
-if [ -z "$names" ] || ! download $names 2>/dev/null; then
+if ! names=$(wanted 2>/dev/null | sort -u) || ! download $names 2>/dev/null; then
     apt-get -q update >/dev/null
-    download $(wanted)
+    names=$(wanted | sort -u)
+    download $names
 fi
 for package in "$chromium"/new/*.deb; do
     dpkg-deb -x "$package" "$chromium/root"

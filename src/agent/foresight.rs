@@ -14,6 +14,8 @@ use crate::protocol::time::Moment;
 
 /// How long an answer is good enough, unless something happens here.
 const GOOD_FOR: Duration = Duration::from_secs(30);
+/// How long it is good enough that there is none.
+const AGAIN: Duration = Duration::from_secs(5);
 /// How much longer it counts than it took to get.
 const WORTH: u32 = 10;
 /// How long whoever looks is kept waiting for a new answer.
@@ -85,7 +87,7 @@ impl Agent {
             answer = self.ask_for_a_plan().await;
         }
         let now = self.clock.now();
-        let good_for = GOOD_FOR.max(now.since(began) * WORTH);
+        let good_for = if answer.is_ok() { GOOD_FOR.max(now.since(began) * WORTH) } else { AGAIN };
         *self.foresight.good.borrow_mut() = Some((basis, now.plus(good_for)));
         let mut told = self.foresight.told.borrow_mut();
         match answer {

@@ -133,11 +133,9 @@ fn phase(session: Option<&Session>, stopping: bool, released: bool) -> Phase {
 }
 
 async fn flink_now(session: &Session) -> FlinkNow {
-    match tokio::time::timeout(NEAR, session.flink.jobs()).await {
-        Ok(reply) => reply.into(),
-        Err(_) => {
-            let reason = format!("its REST API says nothing within {} s", NEAR.as_secs());
-            FlinkNow { answers: false, reason: Some(reason), jobs: Vec::new() }
-        }
+    if let Ok(reply) = tokio::time::timeout(NEAR, session.flink.jobs()).await {
+        return reply.into();
     }
+    let reason = format!("its REST API says nothing within {} s", NEAR.as_secs());
+    FlinkNow { answers: false, reason: Some(reason), jobs: Vec::new() }
 }

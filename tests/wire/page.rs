@@ -31,14 +31,7 @@ fn page(port: u16) -> String {
 
 /// The status, once it is as wanted.
 fn status(port: u16, what: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
-    let mut last = Value::Null;
-    let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        eventually(what, LONG, || {
-            last = http::json(port, "/api/v1/status")?;
-            is_wanted(&last).then(|| last.clone())
-        })
-    }));
-    asked.unwrap_or_else(|_| panic!("{what}: {last:#}"))
+    eventually(what, LONG, || http::json(port, "/api/v1/status").filter(&is_wanted))
 }
 
 /// An application with a past: a stop with a savepoint, one that failed and fell back to a checkpoint, and a job that runs.
@@ -102,7 +95,6 @@ fn each_command_that_is_shown_works_as_it_stands() {
         // Doctor finds what it finds.
         assert!(output.status.success() || verb == " doctor ", "{line}: {said}");
     }
-    let process = process;
     world.stopped_with_savepoint(process);
 }
 
@@ -190,6 +182,9 @@ fn a_record_or_a_flink_that_is_away_is_said_to_be_and_keeps_nobody_waiting() {
     }
     world.api().heal();
     world.flink.heal();
+    status(pod.admin, "the record is back", |status| {
+        status["next"]["unknown"].is_null() && status["flink"]["answers"] == true
+    });
     world.stopped_with_savepoint(process);
 }
 
