@@ -84,8 +84,8 @@ impl Prometheus {
 
     /// The series that a query gives.
     pub fn query(&self, query: &str) -> Vec<Value> {
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        self.get(&format!("/api/v1/query?query={encoded}"))["result"].as_array().unwrap().clone()
+        let encoded: Vec<String> = query.bytes().map(|byte| format!("{byte:02x}")).collect();
+        self.get(&format!("/api/v1/query?query=%{}", encoded.join("%")))["result"].as_array().unwrap().clone()
     }
 
     /// The value of the only series of a query, as soon as there is one.

@@ -52,8 +52,7 @@ fn prometheus_takes_the_metrics_reads_their_values_and_raises_the_alert_of_a_sta
         prometheus.query(&query);
     }
     let alert = eventually("the alert", LONG, || {
-        let alerts = prometheus.alerts().into_iter();
-        alerts.filter(|alert| alert["labels"]["alertname"] == "SavepointdStartRefused").last()
+        prometheus.alerts().into_iter().find(|alert| alert["labels"]["alertname"] == "SavepointdStartRefused")
     });
     assert_eq!(
         (alert["labels"]["pod"].as_str(), alert["state"].as_str()),

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_start_from_the_newest_point_does_not_go_back_whatever_is_half_written_beside_it() {
     let case = after(vec![epoch(1).fresh().checkpoint(5).checkpoint(6).half_written_checkpoint(7)]);
-    assert!(!case.clone().restores(&checkpoint_path(1, 6), &["newest point"]).goes_back);
+    assert!(!case.restores(&checkpoint_path(1, 6), &["newest point"]).goes_back);
     assert!(!case.pinned(&checkpoint_path(1, 6)).restores(&checkpoint_path(1, 6), &["pinned"]).goes_back);
 }
 
