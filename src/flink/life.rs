@@ -27,7 +27,8 @@ impl Flink {
     /// If Flink does not answer, or with something else.
     pub async fn setup(&self) -> Result<Setup, Error> {
         let properties: Vec<Property> = self.get("/jobmanager/config").await?;
-        Ok(setup::effective(properties.into_iter().map(|Property { key, value }| (key, value)).collect()))
+        let properties: Vec<_> = properties.into_iter().map(|Property { key, value }| (key, value)).collect();
+        Ok(setup::effective(&properties))
     }
 
     /// When the job was submitted, by Flink's clock in milliseconds: with its id, what tells one life of a JobManager from another.

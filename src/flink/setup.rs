@@ -233,9 +233,9 @@ pub fn learn(
 
 /// The facts in the effective configuration of a JobManager that runs.
 #[must_use]
-pub fn effective(properties: Vec<(String, String)>) -> Setup {
+pub fn effective(properties: &[(String, String)]) -> Setup {
     let mut known = Known::default();
-    known.set_all(&properties, "the JobManager's configuration");
+    known.set_all(properties, "the JobManager's configuration");
     let mut setup = Setup { mode: Mode::StandaloneJob, ..Setup::default() };
     known.fill(&mut setup);
     setup

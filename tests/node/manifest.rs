@@ -29,6 +29,8 @@ pub enum Agent {
     Native,
     /// Beside the JobManager.
     Classic,
+    /// Before a JobManager that no `run` stands before: its container has `drain` in its preStop hook, and its restore path from the record.
+    WithoutRun,
 }
 
 /// What makes one application different from another.
@@ -49,8 +51,6 @@ pub struct Shape {
     pub liveness: bool,
     /// Flink's own high availability by Kubernetes.
     pub highly_available: bool,
-    /// Whether `run` stands before the JobManager. Else its container has `drain` in its preStop hook, and its restore path from the record.
-    pub wrapped: bool,
 }
 
 impl Default for Shape {
@@ -65,7 +65,6 @@ impl Default for Shape {
             grace: 60,
             liveness: false,
             highly_available: false,
-            wrapped: true,
         }
     }
 }
@@ -198,17 +197,17 @@ fn job_manager_pod(place: &Place, shape: &Shape) -> Value {
         main["readinessProbe"] = json!({ "tcpSocket": { "port": 6123 }, "periodSeconds": 1 });
         return pod(shape, &json!([]), &json!([main]), &json!([data(place)]));
     }
-    if shape.wrapped {
-        let mut command = vec!["/savepointd/bin/savepointd", "run", "--"];
-        command.extend(entrypoint);
-        main["command"] = json!(command);
-    } else {
+    if shape.agent == Agent::WithoutRun {
         let (mode, others) = entrypoint.split_at(2);
         let script = format!("exec {} ${{POINT:+--fromSavepoint \"$POINT\"}} {}", mode.join(" "), others.join(" "));
         main["command"] = json!(["/bin/sh", "-c", script]);
         main["lifecycle"] = json!({ "preStop": { "exec": { "command": ["/savepointd/bin/savepointd", "drain"] } } });
         let point = json!({ "name": NAME, "key": "savepointPath", "optional": true });
         main["env"].as_array_mut().unwrap().push(json!({ "name": "POINT", "valueFrom": { "configMapKeyRef": point } }));
+    } else {
+        let mut command = vec!["/savepointd/bin/savepointd", "run", "--"];
+        command.extend(entrypoint);
+        main["command"] = json!(command);
     }
     main["readinessProbe"] = json!({ "httpGet": { "path": "/readyz", "port": 9250 }, "periodSeconds": 1 });
     let mounts = main["volumeMounts"].as_array_mut().unwrap();

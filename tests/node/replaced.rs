@@ -115,7 +115,8 @@ fn a_deleted_pod_that_lingers_is_continued_exactly_by_one_that_waits_already() {
 
 fn a_deleted_pod_that_no_run_stands_before_is_drained_and_continued_exactly() {
     let settings = vec![("FLINK__WITHOUT_RUN", "cancel")];
-    let shape = Shape { controller: Controller::StatefulSet, wrapped: false, settings, ..Shape::default() };
+    let agent = Agent::WithoutRun;
+    let shape = Shape { controller: Controller::StatefulSet, agent, settings, ..Shape::default() };
     let app = Application::start("unwrapped", shape);
     let mut old = app.started();
     for cycle in 1..=node::cycles() {

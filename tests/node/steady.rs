@@ -16,6 +16,14 @@ fn a_job_that_runs_costs_the_api_server_nothing() {
     let app = Application::start("steady", Shape::default());
     let started = app.started();
     let old = started.pod.clone();
+    let process = app.said(&old, "jobmanager", "the entrypoint is started").at;
+    // Whose pod this is is the first thing that a claim asks for.
+    let mut asked = audit::of_agents(&app.place.namespace).into_iter().filter(|request| request.resource == "pods");
+    let claim = asked.next().unwrap().at;
+    println!(
+        "from the claim to the JobManager's process, nobody holding the record: {} ms",
+        process.duration_since(claim).as_millis()
+    );
     // The epoch's first checkpoint is noted once.
     eventually("the first checkpoint is in the record", START, || {
         app.kubectl(&["get", "configmap", NAME, "--output", "yaml"]).contains("progressed").then_some(())

@@ -60,7 +60,7 @@ impl Known {
         self.0.insert(key.to_owned(), Property { value: value.to_owned(), source, origin: origin.to_owned() });
     }
 
-    pub(super) fn set_all(&mut self, properties: &Properties, place: &str) {
+    pub(super) fn set_all(&mut self, properties: &[(String, String)], place: &str) {
         for (key, value) in properties {
             self.set(key, value, PathSource::Configuration, &format!("{key} in {place}"));
         }
@@ -71,7 +71,7 @@ impl Known {
         if runs {
             self.0.remove("jobmanager.rpc.address");
             self.set_all(
-                &rpc_address.map(|address| ("jobmanager.rpc.address".to_owned(), address)).into_iter().collect(),
+                rpc_address.map(|address| ("jobmanager.rpc.address".to_owned(), address)).as_slice(),
                 "JOB_MANAGER_RPC_ADDRESS",
             );
         }
