@@ -27,6 +27,7 @@ mod prune;
 mod s3;
 mod savepoints;
 mod sessions;
+mod several;
 mod slow;
 mod trouble;
 
