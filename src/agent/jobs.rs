@@ -14,7 +14,7 @@ use super::session::Session;
 use crate::exit::Exit;
 use crate::flink::setup::Mode;
 use crate::kubernetes::Severity;
-use crate::protocol::entry::{Fact, JobEvent};
+use crate::protocol::entry::{Entry, Fact, JobEvent};
 use crate::protocol::id::JobId;
 use crate::protocol::jobs::{Submission, Version, Waiting, called};
 use crate::protocol::point::{PointRef, normalize, same};
@@ -92,7 +92,9 @@ impl Agent {
         match self.record.add_and_keep(&session.marker, &[entry]).await {
             RecordReply::Done => {
                 session.jobs.borrow_mut().insert(job.id, job.name.clone());
-                self.say_from_where(session, job, restored.as_ref());
+                let known = self.record.known().await;
+                let whose = restored.as_ref().and_then(|point| whose(&known.entries, &point.path));
+                self.say_from_where(session, job, restored.as_ref(), whose);
             }
             RecordReply::Failed(reason) | RecordReply::Superseded(reason) => {
                 tracing::warn!(job_id = %job.id, name = job.name, reason, "that the job runs can't be recorded yet");
@@ -102,7 +104,7 @@ impl Agent {
     }
 
     /// Says whether a job goes on from where one of its name stopped.
-    fn say_from_where(self: &Rc<Self>, session: &Session, job: &Job, restored: Option<&PointRef>) {
+    fn say_from_where(self: &Rc<Self>, session: &Session, job: &Job, restored: Option<&PointRef>, whose: Option<&str>) {
         let path = restored.map(|point| point.path.as_str());
         let is_from = |one: &Waiting| one.point.as_ref().zip(path).is_some_and(|(point, path)| same(&point.path, path));
         let mut waiting = session.waiting.borrow_mut();
@@ -122,6 +124,11 @@ impl Agent {
                 format!("{called} runs from {from}, though a job of that name waits to go on from {}", point.path);
             tracing::warn!(%job_id, name, reason = why, "a job runs without its state");
             self.event(Severity::Warning, "JobWithoutItsState", why);
+        } else if let (Some(path), Some(other)) = (path, whose.filter(|other| !name.is_empty() && *other != name)) {
+            // An application's restore path goes to every job that it submits.
+            let why = format!("{} runs from {path}, which is the state of job {other:?}", called(name, job_id));
+            tracing::warn!(%job_id, name, reason = why, "a job runs from the state of another");
+            self.event(Severity::Warning, "JobFromAnothersState", why);
         }
     }
 
@@ -142,6 +149,14 @@ impl Agent {
         let allow = self.config.restore.allow_non_restored_state;
         session.waiting.borrow().iter().map(|one| Submission::of(one, session.version.get(), allow)).collect()
     }
+}
+
+/// The name of the job that a point is recorded of, where it is one of several.
+fn whose<'a>(entries: &'a [Entry], path: &str) -> Option<&'a str> {
+    entries.iter().rev().find_map(|entry| match &entry.fact {
+        Fact::Saved(saved) if same(&saved.point.path, path) => saved.job_name.as_deref(),
+        _ => None,
+    })
 }
 
 /// A job that knows no checkpoints, such as a batch job.

@@ -17,6 +17,8 @@ fn every_record_exactly_once_over_stops_and_starts_with_all_state_on_hdfs() {
         ("SAVEPOINTD_STORAGE__NAMENODE".to_owned(), format!("http://127.0.0.1:{}", store.proxy.port)),
     ];
     cluster.record_url = Some(url("records/orders"));
+    // On a busy machine the first block of a young DataNode takes longer than a store may usually say nothing.
+    cluster.settings.push("storage.timeout=30s".to_owned());
     cluster.start_task_manager();
     let mut expected: Option<String> = None;
     for cycle in 0..3 {

@@ -28,6 +28,7 @@ mod prune;
 mod s3;
 mod savepoints;
 mod sessions;
+mod several;
 mod slow;
 mod tls;
 mod trouble;

@@ -220,4 +220,16 @@ fn an_application_with_several_jobs_is_saved_and_never_restored_by_one_path() {
     let path = row(&world.history(), "orders")["path"].as_str().unwrap().to_owned();
     assert_eq!(world.verb(&["pin", &path]).code, 0);
     world.next_restores(&path);
+
+    // Flink gives that one path to both.
+    let process = world.run(&how().set("flink.job_id=flink"));
+    world.started_times(2);
+    let restored = Some(path.replacen("file:///", "file:/", 1));
+    flink.submit(Submitted { restored: restored.clone(), ..submitted("orders") });
+    flink.submit(Submitted { restored, ..submitted("clicks") });
+    let warned = process.logged("a job runs from the state of another", LONG);
+    assert_eq!(warned["name"], "clicks", "{warned}");
+    assert!(warned["reason"].as_str().unwrap().ends_with("which is the state of job \"orders\""), "{warned}");
+    let mut process = process;
+    assert_eq!(terminate(&mut process, LONG).0, 143);
 }

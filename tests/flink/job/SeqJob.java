@@ -65,6 +65,7 @@ import org.apache.flink.util.Collector;
  *   <li>{@code tally UID}: count once more, in an operator of this uid before the counting one (default: there is none).
  *       Each start of its task writes what it counted first, {@code v count}, to a file of its own in {@code <out>-tally}.
  *   <li>{@code parallelism N}: of the counting operators (1). Each of their tasks writes a file of its own.
+ *   <li>{@code twin NAME}: submit the same job once more, of this name, writing to {@code <out>-twin} (default: there is none).
  * </ul>
  *
  * <p>Control files in {@code ctl}; their content is a number of milliseconds where one is needed:
@@ -89,7 +90,7 @@ public final class SeqJob {
             new TreeSet<>(
                     Arrays.asList(
                             "out", "ctl", "rate", "count", "checkpoint-interval", "retention", "state-bytes", "name", "uid",
-                            "count-type", "tally", "parallelism"));
+                            "count-type", "tally", "parallelism", "twin"));
 
     private SeqJob() {}
 
@@ -100,10 +101,6 @@ public final class SeqJob {
             throw new IllegalArgumentException("--out DIR is required");
         }
         String ctl = given.get("ctl");
-        long rate = number(given, "rate", 500);
-        // not Long.MAX_VALUE: from + count must not overflow inside the source
-        long count = number(given, "count", Long.MAX_VALUE - 1);
-        long stateBytes = number(given, "state-bytes", 0);
 
         StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
         if (given.containsKey("checkpoint-interval")) {
@@ -117,6 +114,21 @@ public final class SeqJob {
         }
         // One task of each kind and one channel between them: the order of the lines is the order of the values.
         env.setParallelism(1);
+        new Control(ctl).sleep("slowmain");
+        if (given.containsKey("twin")) {
+            define(env, given, out + "-twin");
+            env.executeAsync(given.get("twin"));
+        }
+        define(env, given, out);
+        env.execute(given.getOrDefault("name", "seqjob"));
+    }
+
+    private static void define(StreamExecutionEnvironment env, Map<String, String> given, String out) {
+        String ctl = given.get("ctl");
+        long rate = number(given, "rate", 500);
+        // not Long.MAX_VALUE: from + count must not overflow inside the source
+        long count = number(given, "count", Long.MAX_VALUE - 1);
+        long stateBytes = number(given, "state-bytes", 0);
         int parallelism = Math.toIntExact(number(given, "parallelism", 1));
 
         DataStream<Long> values =
@@ -145,9 +157,6 @@ public final class SeqJob {
                 .name("counter")
                 .uid(given.getOrDefault("uid", "counter"))
                 .setParallelism(parallelism);
-
-        new Control(ctl).sleep("slowmain");
-        env.execute(given.getOrDefault("name", "seqjob"));
     }
 
     private static Map<String, String> parse(String[] args) {

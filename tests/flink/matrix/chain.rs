@@ -60,7 +60,7 @@ impl Chain {
         let mut chain =
             Self { cluster, running: None, point: None, tally: "tally", parallelism: 1, old: BTreeSet::new() };
         if soon {
-            chain.cluster.settings = vec!["stop.grace=8s".to_owned(), "stop.reserve=2s".to_owned()];
+            chain.cluster.settings = vec!["stop.grace=10s".to_owned(), "stop.reserve=4s".to_owned()];
         }
         chain.start();
         chain.cluster.settings.clear();
