@@ -61,7 +61,7 @@ impl Access {
             .redirect(redirect::Policy::none());
         if let Some(identity) = &self.identity {
             let identity = Identity::from_pem(identity.as_bytes());
-            builder = builder.identity(identity.map_err(|source| wrong("flink.certificate and flink.key", source))?);
+            builder = builder.identity(identity.map_err(|source| wrong("flink.certificate and flink.key", &source))?);
         }
         let mut url = self.url.clone();
         if let Some(name) = &self.server_name {
@@ -74,7 +74,7 @@ impl Access {
 
     fn roots(&self) -> Result<Vec<Certificate>, Error> {
         let Some(pem) = &self.ca else { return Ok(Vec::new()) };
-        let roots = Certificate::from_pem_bundle(pem.as_bytes()).map_err(|source| wrong("flink.ca", source))?;
+        let roots = Certificate::from_pem_bundle(pem.as_bytes()).map_err(|source| wrong("flink.ca", &source))?;
         if roots.is_empty() {
             return Err(Error::Access("flink.ca (SAVEPOINTD_FLINK__CA): no certificate is in it".to_owned()));
         }
@@ -99,6 +99,6 @@ struct Named {
     at: Vec<SocketAddr>,
 }
 
-fn wrong(keys: &str, source: reqwest::Error) -> Error {
-    Error::Access(format!("{keys}: {}", crate::report::chain(&source)))
+fn wrong(keys: &str, source: &reqwest::Error) -> Error {
+    Error::Access(format!("{keys}: {}", crate::report::chain(source)))
 }

@@ -199,6 +199,7 @@ pub enum Verdict {
 
 /// Permission to start Flink.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact for itself")]
 pub struct Go {
     /// The epoch that was claimed.
     pub epoch: u64,
