@@ -347,6 +347,7 @@ impl Config {
         );
         let id = reader.optional("cluster.id", schema::cluster_id);
         let client = Client::read(reader);
+        let linger = reader.get("stop.linger", |text| schema::unless_off(text, schema::positive_duration));
         let flink = flink(reader);
         let savepoints = reader.optional("savepoint.directory", directory_url);
         let format = reader.get("savepoint.format", SavepointFormat::parse);
@@ -384,7 +385,7 @@ impl Config {
             savepoint: Savepoint { directory: savepoints, format: format?, interval: interval?, drain: drain? },
             checkpoint: Checkpoint { directory: checkpoints },
             session: SessionCluster { parallel: parallel? },
-            stop: client.stop,
+            stop: Stop { linger: linger?, ..client.stop },
             storage: storage?,
             restore: Restore {
                 on_no_state: on_no_state?,
@@ -480,7 +481,6 @@ impl Client {
         let control_socket = reader.get("control_socket", schema::socket);
         let grace = reader.get("stop.grace", schema::positive_duration);
         let reserve = reader.get("stop.reserve", schema::duration);
-        let linger = reader.get("stop.linger", |text| schema::unless_off(text, schema::positive_duration));
         let agent = reader.optional("guard.agent", schema::host_and_port);
         let settle = reader.get("guard.settle", schema::duration);
         let before = reader.get("guard.checkpoint", |text| schema::unless_off(text, schema::positive_duration));
@@ -489,7 +489,7 @@ impl Client {
         let format = reader.get("log.format", LogFormat::parse);
         let level = reader.get("log.level", LogLevel::parse);
         let (socket, control_socket) = (socket?, control_socket?);
-        let stop = Stop { grace: grace?, reserve: reserve?, linger: linger? };
+        let stop = Stop { grace: grace?, reserve: reserve?, linger: None };
         if stop.reserve >= stop.grace {
             reader.conflict("stop.reserve", &format!("expected less than {}", reader.place("stop.grace")));
         }

@@ -17,12 +17,15 @@ mod savepoint;
 mod terminal;
 mod verify;
 
+use std::borrow::Cow;
+use std::path::Path;
+
 use tokio::time::Instant;
 
 use self::layout::Cell;
 use self::paint::{Tone, painted};
 use crate::cli::{By, Color, Output, Verb};
-use crate::config::{Client, Config};
+use crate::config::{Client, Config, DEFAULT_SOCKET};
 use crate::exit::Exit;
 use crate::flink::setup::Setup;
 use crate::http;
@@ -143,7 +146,7 @@ async fn ask(request: Request, config: &Config) -> anyhow::Result<Answer> {
 /// Asks the agent, or, where none listens or the one that does is just ending, looks for itself. Asking twice for the same
 /// does no harm.
 async fn ask_quietly(request: Request, config: &Config) -> anyhow::Result<Answer> {
-    match http::call(&config.control_socket, "POST", "/v1/ask", &request).await {
+    match http::call(&control_socket(config), "POST", "/v1/ask", &request).await {
         Err(http::Error::Connect { .. } | http::Error::Connection(_)) => {
             let kubernetes = Kubernetes::of(config);
             let storage = Storage::here(config.storage.clone());
@@ -152,6 +155,12 @@ async fn ask_quietly(request: Request, config: &Config) -> anyhow::Result<Answer
         }
         answered => Ok(answered?),
     }
+}
+
+/// Where the agent listens. On a laptop nobody configures that: the one of `run --agent` is found by its record.
+fn control_socket(config: &Config) -> Cow<'_, Path> {
+    let embedded = (config.socket == Path::new(DEFAULT_SOCKET)).then(|| run::control_socket(config.record.as_str()));
+    embedded.flatten().map_or(Cow::Borrowed(&config.control_socket), Cow::Owned)
 }
 
 fn said(answer: Answer, output: Output) -> Exit {

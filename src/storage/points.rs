@@ -22,7 +22,7 @@ pub fn epoch_folder(directories: &Directories, cluster: &str, epoch: u64) -> Str
     format!("{}/{cluster}/{epoch}", normalize(&directories.savepoint))
 }
 
-/// Lists everything in these directories that may be a restore point of `cluster`; with `adopt`, of anybody.
+/// Lists everything in these directories that may be a restore point of `cluster`; with `adopt`, of anybody who may have been it.
 ///
 /// # Errors
 /// If any of them can't be read: an incomplete list is no list, unless no build like this one could read the rest.
@@ -42,6 +42,10 @@ pub async fn list(
         for root in roots.into_iter().flatten() {
             let others = async { savepoints(&storage.place(root)?, None).await };
             add(&mut listing, others.await)?;
+        }
+        if adopt {
+            let kin = async { savepoints_of_kin(&storage.place(&one.savepoint)?, cluster).await };
+            add(&mut listing, kin.await)?;
         }
         let ours = |job_id: JobId| adopt || is_ours(job_id, cluster, known_jobs);
         let retained = async { checkpoints(&storage.place(&one.checkpoint)?, ours).await };
@@ -114,6 +118,29 @@ async fn own_savepoints(folder: &Place) -> Result<Vec<Found>, Error> {
         }
     }
     Ok(found)
+}
+
+/// The savepoints of clusters that may be this one under another id: the id that is made of a record's URL changes with the URL, and
+/// with the namespace's UID, while its name stays.
+async fn savepoints_of_kin(directory: &Place, cluster: &str) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    for name in directory.children().await?.0 {
+        if is_kin(&name, cluster) {
+            let theirs = own_savepoints(&directory.join(&name)).await?;
+            // Epochs of another count.
+            found.extend(theirs.into_iter().map(|one| Found { epoch: None, ..one }));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether both are ids that were made of records of one name.
+fn is_kin(other: &str, cluster: &str) -> bool {
+    let made_of = |id: &str| {
+        let (name, hash) = id.rsplit_once('-')?;
+        (hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| name.to_owned())
+    };
+    other != cluster && made_of(cluster).is_some_and(|name| made_of(other) == Some(name))
 }
 
 /// `<epoch's folder>/savepoint-…`; of a cluster that ran several jobs, `<epoch's folder>/<job id>/savepoint-…`

@@ -1,6 +1,5 @@
 //! `savepoint`: has the agent take one of the running job, and says where it lies.
 
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,25 +8,17 @@ use tokio::time::Instant;
 use super::layout::size;
 use super::terminal;
 use crate::cli::{self, Output};
-use crate::config::{Config, DEFAULT_SOCKET};
+use crate::config::Config;
 use crate::exit::Exit;
 use crate::people::{Answer, Request};
 use crate::protocol::entry::Saved;
 use crate::protocol::point::Format;
-use crate::run;
 
 pub(super) async fn savepoint(cli: &cli::Savepoint, config: &Config) -> anyhow::Result<Exit> {
     let format = if cli.native { Format::Native } else { Format::Canonical };
-    let mut config = config.clone();
-    // Other verbs can do without the agent; so on a laptop nobody configures its socket.
-    if config.socket == Path::new(DEFAULT_SOCKET)
-        && let Some(socket) = run::control_socket(config.record.as_str())
-    {
-        config.control_socket = socket;
-    }
     let begun = Instant::now();
     let answer = tokio::select! {
-        answer = super::ask_quietly(Request::Savepoint { format }, &config) => answer,
+        answer = super::ask_quietly(Request::Savepoint { format }, config) => answer,
         () = patience(cli.wait) => {
             terminal::erase();
             super::complain("it is not complete yet, and goes on: savepointd history will show it");

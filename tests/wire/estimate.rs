@@ -142,7 +142,7 @@ fn a_cluster_that_is_being_planned_needs_no_agent_and_no_record() {
     assert_eq!(code, 77);
     assert_eq!(
         text,
-        "a final savepoint of 200 GiB needs about 512 s, you have 30 s: raise terminationGracePeriodSeconds to 900\n"
+        "a final savepoint of 200 GiB needs about 512 s, you have 30 s: raise\nterminationGracePeriodSeconds to 900\n"
     );
     let planned = ["--state-bytes", "200Gi", "--throughput", "400Mi", "--task-managers", "40", "--grace", "2m"];
     assert_eq!(

@@ -85,10 +85,9 @@ fn the_readme_names_every_event_and_no_other() {
     let words = section.split('`').skip(1).step_by(2);
     let named: BTreeSet<&str> =
         words.filter(|word| word.chars().all(char::is_alphanumeric) && word.starts_with(char::is_uppercase)).collect();
-    let sources: String = fs::read_dir(root.join("src/agent"))
-        .unwrap()
-        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
-        .collect();
+    let files = ["src/agent", "src/agent/claim"].map(|folder| fs::read_dir(root.join(folder)).unwrap());
+    let files = files.into_iter().flatten().map(|file| file.unwrap().path()).filter(|path| path.is_file());
+    let sources: String = files.map(|file| fs::read_to_string(file).unwrap()).collect();
     let behind_a_severity = sources.split("Severity::").skip(1).filter_map(|rest| {
         let (severity, rest) = rest.split_once(',')?;
         let reason = rest.trim_start().strip_prefix('"')?.split('"').next()?;

@@ -184,6 +184,27 @@ fn a_stale_restore_path_does_not_win_over_own_points_when_record_and_marker_are_
 }
 
 #[test]
+fn savepoints_of_a_cluster_of_the_same_name_are_not_passed_over_at_a_first_start() {
+    let world = World::new();
+    // As when a namespace is made anew: another UID, so another id, and no record any more.
+    let process = world.up(&how().set("cluster.id=orders-0badcafe"));
+    let former = world.stopped_with_savepoint(process);
+    fs::remove_dir_all(world.record()).unwrap();
+    let mut process = world.run(&how().set("cluster.id=orders-deadbeef"));
+    assert_eq!(process.exit_code(LONG), REFUSED, "{}", process.text());
+    let reason = process.logged("Flink is not started", LONG)["reason"].as_str().unwrap().to_owned();
+    for word in [former.as_str(), "savepointd pin PATH", "savepointd fresh", "SAVEPOINTD_CLUSTER__ID"] {
+        assert!(reason.contains(word), "{word:?} is not in {reason:?}");
+    }
+    // Whoever has another name is somebody else, and the former id goes on where it was.
+    let process = world.up(&how().set("cluster.id=payments-deadbeef"));
+    assert_eq!(world.told(), None);
+    world.stopped_with_savepoint(process);
+    fs::remove_dir_all(world.record()).unwrap();
+    drop(restores(&world, &how().set("cluster.id=orders-0badcafe"), &former));
+}
+
+#[test]
 fn what_this_build_cant_protect() {
     let world = World::new();
     world.configure(&["high-availability.type: zookeeper"]);

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::process::binary;
-use crate::world::{World, how};
+use crate::support::process::{Process, binary};
+use crate::world::{LONG, World, entrypoint, how};
 
 /// The binary with these words, and nothing of this process's configuration.
 fn typed(words: &[&str]) -> Command {
@@ -245,4 +245,24 @@ fn bash_completes_verbs_flags_values_and_keys() {
             assert!(checked.status.success(), "{checked:?}");
         }
     }
+}
+
+#[test]
+fn commands_beside_a_run_with_its_own_agent_find_it_by_the_record() {
+    let world = World::new();
+    // On a laptop nobody configures sockets.
+    let plainly = |arguments: &[&str]| {
+        let mut command = world.command(&[]);
+        command.env_remove("SAVEPOINTD_SOCKET").env_remove("SAVEPOINTD_CONTROL_SOCKET").args(arguments);
+        command
+    };
+    let script = entrypoint().display().to_string();
+    let process =
+        Process::start(&mut plainly(&["run", "--agent", "--", &script, "standalone-job", "--job-classname", "Job"]));
+    process.logged("the restore is confirmed", LONG);
+    // Only the agent knows of the running job.
+    let found = |said: std::process::Output| String::from_utf8(said.stdout).unwrap().contains("guards of TaskManagers");
+    assert!(found(plainly(&["doctor"]).output().unwrap()));
+    world.stopped_with_savepoint(process);
+    assert!(!found(plainly(&["doctor"]).output().unwrap()));
 }

@@ -18,7 +18,7 @@ fn a_deleted_pod_is_looked_at() {
     assert_eq!(process.exit_code(LONG), 143);
     // The next pod, or nobody: the record says it either way.
     let said = desk.run(&world, &format!("export SAVEPOINTD_RECORD=file://{}\n{rest}", world.record().display()));
-    assert!(said.lines().any(|line| line.contains("final") && line.contains("savepoint-")), "{said}");
+    assert!(said.lines().any(|line| line.contains(" final ")) && said.contains("/savepoint-"), "{said}");
     let events = desk.calls();
     let reason = events.lines().find_map(|call| call.split_once("reason=")).unwrap().1.trim();
     assert!(pages::text("src/agent/events.rs").contains(&format!("\"{reason}\"")), "{reason}");
