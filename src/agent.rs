@@ -22,6 +22,7 @@ mod run_socket;
 mod savepoints;
 mod saving;
 mod session;
+mod silence;
 mod status;
 mod stopping;
 mod waiting;

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::Agent;
 use super::session::Session;
+use super::silence::Silence;
 use crate::exit::Exit;
 use crate::flink::setup::Mode;
 use crate::kubernetes::Severity;
@@ -31,12 +32,13 @@ const OVER: u32 = 3;
 impl Agent {
     pub(super) async fn watch_jobs(self: &Rc<Self>, session: &Session) {
         let mut stateless: BTreeSet<JobId> = BTreeSet::new();
+        let mut silence = Silence::default();
         let mut over = 0;
         loop {
             let up = session.confirmed.borrow().is_some();
             tokio::time::sleep(if up { SELDOM } else { SOON }).await;
             let reply = session.flink.jobs().await;
-            self.metrics.flink_up(matches!(reply, JobsReply::Listed(_)));
+            self.listen(&mut silence, &reply);
             let JobsReply::Listed(jobs) = reply else { continue };
             if !up {
                 self.several_are_up(session).await;

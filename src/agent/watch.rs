@@ -10,6 +10,7 @@ use super::cleaning::Cleaning;
 use super::guards::Turn;
 use super::restoring::Restoring;
 use super::session::Session;
+use super::silence::Silence;
 use crate::api::ReleaseOrder;
 use crate::exit::Exit;
 use crate::flink::version;
@@ -36,13 +37,14 @@ impl Agent {
         let mut confirm = Confirm::of(session.go.base.clone()).or(session.go.or.clone());
         let mut restoring = Restoring::default();
         let mut cleaning = Cleaning::default();
+        let mut silence = Silence::default();
         loop {
             let confirmed = session.confirmed.borrow().is_some();
             tokio::time::sleep(if confirmed { SELDOM } else { SOON }).await;
             if session.several.get() {
                 return self.watch_jobs(session).await;
             }
-            let (job, answers) = self.job(session).await;
+            let (job, answers) = self.job(session, &mut silence).await;
             if session.is_cleaning_up() {
                 if self.has_only_cleaned_up(job.as_ref(), answers, &mut cleaning) {
                     return self.start_anew(session);
@@ -70,9 +72,9 @@ impl Agent {
     }
 
     /// The job of this session, if Flink shows one that can be taken for it; and whether Flink answers.
-    async fn job(&self, session: &Session) -> (Option<Job>, bool) {
+    async fn job(self: &Rc<Self>, session: &Session, silence: &mut Silence) -> (Option<Job>, bool) {
         let reply = session.flink.jobs().await;
-        self.metrics.flink_up(matches!(reply, JobsReply::Listed(_)));
+        self.listen(silence, &reply);
         let JobsReply::Listed(jobs) = reply else { return (None, false) };
         self.note_several(session, &jobs);
         if session.several.get() {

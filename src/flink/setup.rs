@@ -78,6 +78,9 @@ pub struct Setup {
     /// Whether it then asks for a client certificate.
     #[serde(default)]
     pub rest_authentication: bool,
+    /// Its cipher suites, where somebody says which.
+    #[serde(default)]
+    pub ssl_algorithms: Option<String>,
     /// The RPC address; `None` also where the image's entrypoint puts the container's own host name.
     pub rpc_address: Option<String>,
     /// The RPC port.

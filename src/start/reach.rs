@@ -26,6 +26,14 @@ pub fn access(config: &config::Flink, setup: &Setup) -> Result<Access, String> {
                     its certificate or that of its issuer (keytool -exportcert -rfc -keystore KEYSTORE prints one)"
             .to_owned());
     }
+    if let Some(suites) = setup.ssl_algorithms.as_deref().filter(|_| setup.rest_ssl)
+        && !suites.split(',').any(|suite| is_modern(suite.trim()))
+    {
+        return Err(format!(
+            "Flink's REST API takes cipher suites only that savepointd does not: security.ssl.algorithms is {suites}; add \
+             TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
+        ));
+    }
     let identity = match &config.identity {
         Some((certificate, key)) => Some(read("flink.certificate", certificate)? + "\n" + &read("flink.key", key)?),
         None if setup.rest_ssl && setup.rest_authentication => {
@@ -44,6 +52,12 @@ pub fn access(config: &config::Flink, setup: &Setup) -> Result<Access, String> {
         None => None,
     };
     Ok(Access { url, server_name: config.server_name.clone(), ca, identity, user })
+}
+
+/// Those with forward secrecy and authenticated encryption; up to Flink 1.19, and in 2.0, the default has none of them.
+fn is_modern(suite: &str) -> bool {
+    let of_tls_1_3 = suite.starts_with("TLS_AES_") || suite.starts_with("TLS_CHACHA20_");
+    of_tls_1_3 || (suite.starts_with("TLS_ECDHE_") && (suite.contains("_GCM_") || suite.contains("_CHACHA20_")))
 }
 
 fn read(key: &str, file: &Path) -> Result<String, String> {

@@ -30,7 +30,7 @@ fn a_stop_and_a_start_over_mutual_tls_lose_nothing(version: &str) {
     let path = |name: &str| keys.path().join(name);
     let (own, trusted) = (path("own.p12"), path("trusted.p12"));
     let san = format!("san=dns:{NAME}");
-    keytool(&own, &["-genkeypair", "-alias", "rest", "-keyalg", "EC", "-dname", "CN=jobmanager", "-ext", &san]);
+    keytool(&own, &["-genkeypair", "-alias", "rest", "-keyalg", "RSA", "-dname", "CN=jobmanager", "-ext", &san]);
     fs::write(path("ca.pem"), keytool(&own, &["-exportcert", "-rfc", "-alias", "rest"])).unwrap();
     let issuer = Issuer::new();
     fs::write(path("issuer.pem"), issuer.pem()).unwrap();

@@ -100,5 +100,8 @@ fn what_is_missing_is_said_at_the_gate_and_not_at_the_stop() {
     world.configure(&[tls]);
     let clear = ca.set("flink.url=http://127.0.0.1:8081");
     refused(&clear, &["security.ssl.rest.enabled", "SAVEPOINTD_FLINK__URL", "https://"]);
+    world.configure(&[tls, "security.ssl.algorithms: TLS_RSA_WITH_AES_128_CBC_SHA"]);
+    let ca = how().set(&format!("flink.ca={}", file.display()));
+    refused(&ca, &["security.ssl.algorithms", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]);
     assert_eq!(world.flink.starts().len(), 0, "Flink was started");
 }

@@ -127,6 +127,7 @@ impl Known {
         setup.rest_address = self.value(&["rest.address"]);
         setup.rest_bind_address = self.value(&["rest.bind-address"]);
         setup.rest_ssl = self.flag(REST_SSL) == Some(true);
+        setup.ssl_algorithms = self.value(&["security.ssl.algorithms"]);
         setup.rest_authentication = self.flag(&["security.ssl.rest.authentication-enabled"]) == Some(true);
         setup.rpc_address = self.value(&["jobmanager.rpc.address"]);
         setup.rpc_port = self.port("jobmanager.rpc.port");
