@@ -1,230 +1,62 @@
 //! What people ask: history, plan, pin, unpin, fresh, takeover, prune, doctor, savepoint. Answered by the agent over its control
 //! socket, or, where no agent runs, by the verb itself on the record; but only an agent can take a savepoint.
 
-use std::time::Duration;
+mod messages;
+mod replay;
+mod rows;
 
-use anyhow::Context as _;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::cluster;
-use crate::config::{Config, LogLevel, OnUnverifiable};
-use crate::doctor::{self, Finding, Running, Subject};
-use crate::flink::Flink;
+use crate::config::{Config, OnUnverifiable};
+use crate::doctor::{self, Running, Subject};
 use crate::flink::setup::Setup;
 use crate::kubernetes::Kubernetes;
-use crate::protocol::choose::{Candidate, Choice, Decision, Situation, choose};
-use crate::protocol::entry::{Directories, EndKind, Fact, Saved};
-use crate::protocol::history::{Epoch, History};
-use crate::protocol::id::{Id, JobId};
+use crate::protocol::entry::{Directories, Fact};
+use crate::protocol::history::History;
+use crate::protocol::id::Id;
 use crate::protocol::jobs::{Submission, Waiting};
-use crate::protocol::outcome::StopOutcome;
-use crate::protocol::point::{Format, Kind, normalize};
+use crate::protocol::point::normalize;
 use crate::protocol::start::{JobIds, Start, Verdict};
 use crate::protocol::stop::{RecordReply, Search, Secured};
-use crate::prune::{self, Order, Pruned};
+use crate::prune::{self, Order};
 use crate::record::Record;
 use crate::record::marker::Marker;
 use crate::start::{plan, reach};
 use crate::storage::{self, Storage};
 use crate::{holder, report, start};
-
-/// A request over the control socket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "snake_case")]
-pub enum Request {
-    /// All recorded points.
-    History,
-    /// What would the next start do?
-    Plan {
-        /// What Flink's configuration says, where it was given.
-        setup: Option<Box<Setup>>,
-    },
-    /// The next start restores this.
-    Pin {
-        /// The point.
-        path: String,
-    },
-    /// The pin is taken back.
-    Unpin,
-    /// The next start begins with nothing.
-    Fresh,
-    /// The newest epoch's holder is gone for good.
-    Takeover,
-    /// What will not work?
-    Doctor {
-        /// What Flink's configuration says, where it was given.
-        setup: Option<Box<Setup>>,
-    },
-    /// A savepoint of the running job is taken.
-    Savepoint {
-        /// Its format.
-        format: Format,
-    },
-    /// At which level does the agent log?
-    LogLevel {
-        /// From now on at this one.
-        level: Option<LogLevel>,
-    },
-    /// What is not needed any more is deleted.
-    Prune {
-        /// Only say what would go.
-        dry_run: bool,
-        /// Checkpoint folders that are left over as well.
-        checkpoints: bool,
-        /// What is half-written or left over goes only when nothing of it was written for so long.
-        min_age_ms: u64,
-        /// So many savepoints stay, if not as configured.
-        keep: Option<usize>,
-        /// Flink deletes, not the store.
-        #[serde(default)]
-        by_flink: bool,
-    },
-}
-
-/// The answer, or why there is none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// All recorded points, newest first.
-    History(Vec<Row>),
-    /// What the next start would do.
-    Plan(Box<Plan>),
-    /// What was found out about that on which savepointd relies.
-    Findings(Vec<Finding>),
-    /// The savepoint that was taken.
-    Saved(Box<Saved>),
-    /// What a prune found and did.
-    Pruned(Pruned),
-    /// Done; the text says what.
-    Done(String),
-    /// Not done; the text says why. `passes`: it may go better by itself.
-    Refused {
-        /// Why.
-        reason: String,
-        /// Whether it may go better by itself.
-        passes: bool,
-    },
-}
-
-/// One recorded point, or the end of an epoch that saved none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
-    /// The epoch.
-    pub epoch: u64,
-    /// Where the point lies; none if there is none.
-    pub path: Option<String>,
-    /// What made it.
-    pub kind: Option<Kind>,
-    /// The job that wrote it.
-    pub job_id: Option<JobId>,
-    /// Its name, where it is one of several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job_name: Option<String>,
-    /// Its number.
-    pub checkpoint_id: Option<u64>,
-    /// When it was complete.
-    pub completed_at: Option<Timestamp>,
-    /// Bytes in its directory.
-    pub bytes: Option<u64>,
-    /// From request to completion, in milliseconds.
-    pub duration_ms: Option<u64>,
-    /// What that was predicted to be.
-    #[serde(default)]
-    pub predicted_ms: Option<u64>,
-    /// Why it could not be proven whole when it was recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub doubt: Option<String>,
-    /// Whether a later start found it in storage, because nobody had recorded it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub salvaged: bool,
-    /// What the epoch restored from; none for a fresh start.
-    pub base: Option<String>,
-    /// Whether Flink confirmed that.
-    pub confirmed: bool,
-    /// Why Flink could not restore that.
-    #[serde(default)]
-    pub restore_failed: Option<String>,
-    /// How the epoch's stop ended.
-    pub outcome: Option<StopOutcome>,
-    /// How its job ended by itself.
-    pub ended: Option<EndKind>,
-}
-
-/// What the next start would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
-    /// `restore`, `fresh`, `hold` or `refuse`.
-    pub decision: String,
-    /// What would be restored.
-    pub path: Option<String>,
-    /// Why.
-    pub reason: String,
-    /// Everything that was looked at.
-    pub candidates: Vec<Candidate>,
-    /// The jobs that a session cluster leaves to be submitted again, and how.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub jobs: Vec<Submission>,
-    /// The version of the situation's form.
-    pub version: u32,
-    /// What the choice rests on; none if there was none, as the record is not to be used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub situation: Option<Box<Situation>>,
-}
-
-/// The version of the form in which this build gives a situation.
-pub const SITUATION: u32 = 1;
-
-/// What was saved of a plan, to be made again.
-#[derive(Debug, Deserialize)]
-struct Replayed {
-    version: u32,
-    situation: Situation,
-}
-
-/// Makes a saved plan again, from what it rested on alone.
-///
-/// # Errors
-/// If the text is no plan with a situation that this build can read.
-pub fn replay(text: &str) -> anyhow::Result<Plan> {
-    #[derive(Deserialize)]
-    struct Form {
-        version: u32,
-    }
-    let what = "expected what `savepointd plan --output json` has printed, with the situation that the plan rests on";
-    let Form { version } = serde_json::from_str(text).context(what)?;
-    anyhow::ensure!(
-        version <= SITUATION,
-        "the situation has form {version}, and this build reads forms up to {SITUATION}: use the savepointd that saved it, or a newer one"
-    );
-    let Replayed { version, situation } = serde_json::from_str(text).context(what)?;
-    let Choice { decision, reason, candidates, .. } = choose(&situation);
-    let path = if let Decision::Restore(point) = &decision { Some(point.path.clone()) } else { None };
-    let jobs = if decision == Decision::Resubmit { situation.waiting() } else { Vec::new() };
-    let jobs = submissions(&jobs, situation.policy.if_failed.allow_non_restored_state);
-    let (decision, situation) = (decision.as_str().to_owned(), Some(Box::new(situation)));
-    Ok(Plan { decision, path, reason, candidates, jobs, version, situation })
-}
+pub use messages::{Answer, Plan, Request, Row, SITUATION};
+pub use replay::replay;
+pub(crate) use rows::rows;
 
 /// Flink's version is not known here: the lines are what all versions take.
 fn submissions(jobs: &[Waiting], allow_non_restored_state: bool) -> Vec<Submission> {
     jobs.iter().map(|one| Submission::of(one, None, allow_non_restored_state)).collect()
 }
 
-/// Answers a request on the record itself. `flink`: the one that runs here.
-pub async fn answer(
-    request: Request,
-    record: &Record,
-    storage: &Storage,
-    config: &Config,
-    kubernetes: Option<&Kubernetes>,
-    flink: Option<&Flink>,
-) -> Answer {
+/// Where a request is answered: beside a running JobManager, or by whoever typed it.
+#[derive(Debug, Clone, Copy)]
+pub struct Here<'a> {
+    /// The record.
+    pub record: &'a Record,
+    /// The stores.
+    pub storage: &'a Storage,
+    /// The configuration.
+    pub config: &'a Config,
+    /// The Kubernetes API, where there is one.
+    pub kubernetes: Option<&'a Kubernetes>,
+    /// The job that runs here.
+    pub running: Option<&'a Running>,
+}
+
+/// Answers a request. What only an agent can do, it does itself and does not pass on.
+pub async fn answer(request: Request, here: Here<'_>) -> Answer {
+    let Here { record, config, .. } = here;
     let result = match request {
         Request::History => history(record).await,
-        Request::Plan { setup } => plan(record, storage, config, kubernetes, setup.as_deref()).await,
-        Request::Pin { path } => pin(record, storage, config, &path).await,
+        Request::Plan { setup } => plan(here, setup.as_deref()).await,
+        Request::Pin { path } => pin(here, &path).await,
         Request::Unpin => say(record, Fact::Unpinned, "the next start restores the newest point").await,
         Request::Fresh => {
             say(
@@ -235,7 +67,7 @@ pub async fn answer(
             .await
         }
         Request::Takeover => take_over(record).await,
-        Request::Doctor { setup } => examine(record, storage, config, kubernetes, setup.as_deref(), None).await,
+        Request::Doctor { setup } => examine(here, setup.as_deref()).await,
         Request::Savepoint { .. } => {
             let reason = format!(
                 "no agent answers on {}, and only the one beside the job takes savepoints (kubectl exec into its container, or \
@@ -249,7 +81,7 @@ pub async fn answer(
             let reason = format!("no agent answers on {socket}: ask in its container (kubectl exec), or set control_socket");
             return refused(reason, true);
         }
-        Request::Prune { by_flink: true, .. } if flink.is_none() => Err(refused(
+        Request::Prune { by_flink: true, .. } if here.running.is_none() => Err(refused(
             "Flink disposes of savepoints where it runs under an agent, and none is running here: ask where it does, or \
              leave out --by flink"
                 .to_owned(),
@@ -260,7 +92,7 @@ pub async fn answer(
             (terms.checkpoints, terms.keep) = (checkpoints, keep.unwrap_or(terms.keep));
             terms.by_flink = by_flink;
             let order = Order { terms, dry_run, epoch: None };
-            prune(record, storage, config, kubernetes, flink.filter(|_| by_flink), &order).await
+            prune(here, &order).await
         }
     };
     result.unwrap_or_else(|refusal| refusal)
@@ -281,69 +113,8 @@ async fn history(record: &Record) -> Result<Answer, Answer> {
     Ok(Answer::History(rows(&read(record).await?)))
 }
 
-/// All recorded points, newest first.
-pub(crate) fn rows(history: &History) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for (&number, epoch) in history.epochs.iter().rev() {
-        let Some(based) = &epoch.based else { continue };
-        let row = Row {
-            epoch: number,
-            path: None,
-            kind: None,
-            job_id: epoch.claim.as_ref().and_then(|claim| claim.job_id),
-            job_name: None,
-            checkpoint_id: None,
-            completed_at: None,
-            bytes: None,
-            duration_ms: None,
-            predicted_ms: None,
-            doubt: None,
-            salvaged: false,
-            base: based.base.as_ref().map(|base| base.path.clone()),
-            confirmed: epoch.confirmed,
-            restore_failed: epoch.restore_failed.as_ref().map(|failed| failed.reason.clone()),
-            outcome: epoch.stopped.as_ref().map(|(outcome, ..)| *outcome),
-            ended: epoch.ended.as_ref().map(|end| end.how),
-        };
-        let saved = epoch.saved.iter().rev().map(|saved| Row {
-            path: Some(saved.point.path.clone()),
-            kind: Some(saved.kind),
-            job_id: Some(saved.job_id),
-            job_name: saved.job_name.clone(),
-            checkpoint_id: saved.point.checkpoint_id,
-            completed_at: Some(saved.completed_at),
-            bytes: saved.bytes,
-            duration_ms: saved.duration_ms,
-            predicted_ms: saved.predicted_ms,
-            doubt: saved.doubt.clone(),
-            salvaged: saved.salvaged,
-            ..of_job(&row, epoch, saved.job_id)
-        });
-        let before = rows.len();
-        rows.extend(saved);
-        let pointless = epoch.jobs.iter().filter(|(id, _)| epoch.saved.iter().all(|saved| saved.job_id != **id));
-        rows.extend(pointless.map(|(id, _)| of_job(&row, epoch, *id)));
-        if rows.len() == before {
-            rows.push(row);
-        }
-    }
-    rows
-}
-
-/// A row with what is known of one job among several.
-fn of_job(row: &Row, epoch: &Epoch, job_id: JobId) -> Row {
-    let Some(past) = epoch.jobs.get(&job_id) else { return row.clone() };
-    Row {
-        job_id: Some(job_id),
-        job_name: Some(past.name.clone()),
-        base: past.restored.as_ref().map(|point| point.path.clone()),
-        outcome: past.stopped.as_ref().map(|(outcome, _)| *outcome),
-        ended: past.ended.as_ref().map(|end| end.how),
-        ..row.clone()
-    }
-}
-
-async fn pin(record: &Record, storage: &Storage, config: &Config, path: &str) -> Result<Answer, Answer> {
+async fn pin(here: Here<'_>, path: &str) -> Result<Answer, Answer> {
+    let Here { record, storage, config, .. } = here;
     let path = normalize(path);
     if read(record).await?.newest_claim().is_some_and(|(_, claim)| claim.session) {
         let reason = format!(
@@ -394,13 +165,8 @@ async fn say(record: &Record, fact: Fact, done: &str) -> Result<Answer, Answer> 
     }
 }
 
-async fn plan(
-    record: &Record,
-    storage: &Storage,
-    config: &Config,
-    kubernetes: Option<&Kubernetes>,
-    setup: Option<&Setup>,
-) -> Result<Answer, Answer> {
+async fn plan(here: Here<'_>, setup: Option<&Setup>) -> Result<Answer, Answer> {
+    let Here { record, storage, config, kubernetes, .. } = here;
     let cluster = &cluster(config, kubernetes).await?;
     let history = read(record).await?;
     let directories = match (setup, history.newest_claim()) {
@@ -468,17 +234,8 @@ async fn plan(
 }
 
 /// Looks at everything that savepointd relies on, and at the job that runs, where one does.
-///
-/// # Errors
-/// A refusal, if not even the cluster can be told.
-pub async fn examine(
-    record: &Record,
-    storage: &Storage,
-    config: &Config,
-    kubernetes: Option<&Kubernetes>,
-    setup: Option<&Setup>,
-    running: Option<&Running>,
-) -> Result<Answer, Answer> {
+async fn examine(here: Here<'_>, setup: Option<&Setup>) -> Result<Answer, Answer> {
+    let Here { record, storage, config, kubernetes, running } = here;
     let cluster = &cluster(config, kubernetes).await?;
     // Those that a start has used, else those that the next one will; a record that can't be read is a finding by itself.
     let mut missing = None;
@@ -497,16 +254,11 @@ pub async fn examine(
     Ok(Answer::Findings(doctor::examine(&subject).await))
 }
 
-async fn prune(
-    record: &Record,
-    storage: &Storage,
-    config: &Config,
-    kubernetes: Option<&Kubernetes>,
-    flink: Option<&Flink>,
-    order: &Order,
-) -> Result<Answer, Answer> {
+async fn prune(here: Here<'_>, order: &Order) -> Result<Answer, Answer> {
+    let Here { record, storage, config, kubernetes, running } = here;
     let hands = prune::Hands::of(config, &cluster(config, kubernetes).await?, record, storage);
-    let hands = prune::Hands { flink: flink.cloned(), ..hands };
+    let flink = running.filter(|_| order.terms.by_flink).map(|running| running.flink.clone());
+    let hands = prune::Hands { flink, ..hands };
     let pruned = prune::prune(&hands, order).await;
     pruned.map(Answer::Pruned).map_err(|trouble| refused(trouble.reason, trouble.passes))
 }

@@ -30,7 +30,7 @@ use crate::exit::Exit;
 use crate::flink::setup::Setup;
 use crate::http;
 use crate::kubernetes::Kubernetes;
-use crate::people::{self, Answer, Request};
+use crate::people::{self, Answer, Here, Request};
 use crate::protocol::outcome::StopOutcome;
 use crate::record::Record;
 use crate::run;
@@ -151,7 +151,8 @@ async fn ask_quietly(request: Request, config: &Config) -> anyhow::Result<Answer
             let kubernetes = Kubernetes::of(config);
             let storage = Storage::here(config.storage.clone());
             let record = Record::open(&config.record, &storage, kubernetes.as_ref())?;
-            Ok(people::answer(request, &record, &storage, config, kubernetes.as_ref(), None).await)
+            let (record, storage, kubernetes) = (&record, &storage, kubernetes.as_ref());
+            Ok(people::answer(request, Here { record, storage, config, kubernetes, running: None }).await)
         }
         answered => Ok(answered?),
     }

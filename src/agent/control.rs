@@ -47,15 +47,11 @@ async fn route(agent: &Rc<Agent>, request: Request<Incoming>) -> Result<Response
                 }
             }
             let kubernetes = agent.kubernetes.as_ref();
-            let flink = agent.served().filter(|session| session.started.get()).map(|session| session.flink.clone());
+            let running = agent.running();
+            let (record, config, storage) = (&agent.record, &agent.config, &storage);
+            let here = people::Here { record, storage, config, kubernetes, running: running.as_ref() };
             let prunes = matches!(asked, people::Request::Prune { dry_run: false, .. });
-            if let people::Request::Doctor { setup } = &asked {
-                let running = agent.running();
-                let (setup, running) = (setup.as_deref(), running.as_ref());
-                let examined = people::examine(&agent.record, &storage, &agent.config, kubernetes, setup, running);
-                return Ok(http::json(StatusCode::OK, &examined.await.unwrap_or_else(|refusal| refusal)));
-            }
-            let answering = people::answer(asked, &agent.record, &storage, &agent.config, kubernetes, flink.as_ref());
+            let answering = people::answer(asked, here);
             let answer = tokio::select! {
                 answer = answering => answer,
                 () = agent.stops(), if prunes => people::Answer::Refused {
@@ -89,7 +85,7 @@ impl Agent {
         ))
     }
 
-    /// The job that runs, as `doctor` wants it.
+    /// The job that runs here.
     fn running(&self) -> Option<Running> {
         let session = self.served().filter(|session| session.started.get())?;
         Some(Running {

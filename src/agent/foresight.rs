@@ -102,9 +102,9 @@ impl Agent {
         let setup = self.session.borrow().as_ref().map(|session| session.setup.clone());
         let storage = setup.as_ref().map_or_else(|| self.storage.clone(), |setup| self.storage.or_of(setup));
         let request = people::Request::Plan { setup: setup.map(Box::new) };
-        let kubernetes = self.kubernetes.as_ref();
-        let answering = people::answer(request, &self.record, &storage, &self.config, kubernetes, None);
-        match Box::pin(answering).await {
+        let (record, storage, config) = (&self.record, &storage, &self.config);
+        let here = people::Here { record, storage, config, kubernetes: self.kubernetes.as_ref(), running: None };
+        match Box::pin(people::answer(request, here)).await {
             Answer::Plan(plan) => Ok(*plan),
             Answer::Refused { reason, .. } => Err(reason),
             _ => Err("the plan was not understood".to_owned()),
