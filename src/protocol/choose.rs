@@ -241,9 +241,7 @@ fn without_history(situation: &Situation, points: &Points) -> Choice {
             Decision::Refuse,
             &format!(
                 "this cluster has no history yet, but its directories hold restore points. Say which one it continues \
-                 from: savepointd pin PATH; or that it begins with nothing: savepointd fresh. If they are its own, from before \
-                 its record's URL or its namespace changed, cluster.id (SAVEPOINTD_CLUSTER__ID) gives it its former id back: \
-                 the name of the folder. Found:\n  {list}"
+                 from: savepointd pin PATH; or that it begins with nothing: savepointd fresh. Found:\n  {list}"
             ),
         );
     }
