@@ -1,4 +1,4 @@
-//! The stops of `cargo test --bench bars -- --bench estimate` once more, without Flink: `measured.jsonl` is what that printed.
+//! The stops of `cargo test --bench bars -- --bench estimate` once more, without Flink: `busy.jsonl` and `quiet.jsonl` are what that printed.
 
 use std::collections::BTreeMap;
 
@@ -38,9 +38,9 @@ fn here(stop: &Stop) -> Vec<Sample> {
     known.map(sample).collect()
 }
 
-#[test]
-fn most_stops_of_the_benchmark_are_predicted_within_a_factor_of_one_and_a_half() {
-    let stops = include_str!("measured.jsonl").lines().map(|line| serde_json::from_str::<Stop>(line).unwrap());
+/// How many of these stops are predicted within a factor of 1.5, and how many took longer than was said at most; of how many.
+fn predicted(measured: &str) -> (usize, usize, usize) {
+    let stops = measured.lines().map(|line| serde_json::from_str::<Stop>(line).unwrap());
     let mut before: BTreeMap<String, Vec<Sample>> = BTreeMap::new();
     let (mut within, mut beyond, mut count) = (0, 0, 0);
     for stop in stops {
@@ -66,6 +66,18 @@ fn most_stops_of_the_benchmark_are_predicted_within_a_factor_of_one_and_a_half()
         };
         before.push(sample);
     }
-    // Measured beside much other work, by which stops of the same state differed by a factor of two.
+    (within, beyond, count)
+}
+
+/// Measured beside much other work, by which stops of the same state differed by a factor of two.
+#[test]
+fn most_stops_on_a_busy_machine_are_predicted_within_a_factor_of_one_and_a_half() {
+    let (within, beyond, count) = predicted(include_str!("busy.jsonl"));
     assert!(within * 10 >= count * 7 && beyond * 10 <= count, "{within} within, {beyond} beyond, of {count}");
+}
+
+#[test]
+fn most_stops_on_a_quiet_machine_are_predicted_within_a_factor_of_one_and_a_half() {
+    let (within, beyond, count) = predicted(include_str!("quiet.jsonl"));
+    assert!(within * 10 >= count * 8 && beyond * 20 <= count * 3, "{within} within, {beyond} beyond, of {count}");
 }
