@@ -6,22 +6,20 @@
 
 mod env;
 mod error;
+mod flags;
 mod keys;
 mod reader;
 mod schema;
 mod secret;
+mod sections;
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use crate::storage::Options;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use error::{Error, Problem};
+pub use flags::{Flags, Origin, Setting};
 pub use keys::{KEYS, Key, KeyDefault};
 use reader::Reader;
 pub use schema::{
@@ -29,8 +27,11 @@ pub use schema::{
     OnUnverifiable, RecordKind, RecordUrl, Recovery, SavepointFormat, WithoutRun, directory_url,
     duration as parse_duration,
 };
-
 pub use secret::without_secrets;
+pub use sections::{
+    Admin, Checkpoint, Cluster, Flink, Guard, HighAvailability, Log, Pod, Restore, Retention, Savepoint,
+    SessionCluster, Stop,
+};
 
 /// The variable that names the configuration file where no flag does.
 pub const FILE_VARIABLE: &str = "SAVEPOINTD_CONFIG";
@@ -97,207 +98,6 @@ pub struct Client {
     pub termination_log: PathBuf,
     /// What is logged, and how.
     pub log: Log,
-}
-
-/// How a guard conducts itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Guard {
-    /// The JobManager's agent, `host:port`; `None` leaves it to Flink's own configuration.
-    pub agent: Option<String>,
-    /// How long a guard that is told to end waits for word that a stop has begun.
-    pub settle: Duration,
-    /// How long at most, where no stop is under way, it then waits for a checkpoint that it asks for. The agent takes none if it is not
-    /// set there as well.
-    pub checkpoint: Option<Duration>,
-    /// How a TaskManager that stays comes to the next JobManager.
-    pub recovery: Recovery,
-}
-
-/// Which cluster this is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cluster {
-    /// Its id; `None` leaves it to [`default_cluster_id`].
-    pub id: Option<String>,
-}
-
-/// How Flink is reached and named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flink {
-    /// Flink's REST, without a slash at its end.
-    pub url: String,
-    /// Whether somebody set the URL. If not, the port may be learnt from Flink's own configuration.
-    pub url_is_set: bool,
-    /// The certificates, in PEM, that an `https://` URL may show.
-    pub ca: Option<PathBuf>,
-    /// The name that its certificate is issued for, where that is not the URL's host.
-    pub server_name: Option<String>,
-    /// The client's certificate and key, in PEM.
-    pub identity: Option<(PathBuf, PathBuf)>,
-    /// Name, and the file with the password, for what stands before Flink.
-    pub user: Option<(String, PathBuf)>,
-    /// Whose job id a start uses.
-    pub job_id: JobIdPolicy,
-    /// What is done about a JobManager that no `run` stands before.
-    pub without_run: WithoutRun,
-}
-
-/// How savepoints are taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Savepoint {
-    /// Where they go, as a URL; `None` is Flink's own directory.
-    pub directory: Option<String>,
-    /// The format of the final one.
-    pub format: SavepointFormat,
-    /// How often one is taken while the job goes on; `None`: never.
-    pub interval: Option<Duration>,
-    /// Whether the final one emits the maximum watermark first.
-    pub drain: bool,
-}
-
-/// Where checkpoints are looked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// Their directory as a URL; `None` is Flink's own.
-    pub directory: Option<String>,
-}
-
-/// How a cluster of several jobs is stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionCluster {
-    /// How many jobs at the same time.
-    pub parallel: usize,
-}
-
-/// How long a stop may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stop {
-    /// From the signal to the deadline, where no pod tells it.
-    pub grace: Duration,
-    /// What is kept back of it to write the record; shorter than `grace`.
-    pub reserve: Duration,
-    /// How long the job may go on until the pod that replaces this one waits at its gate; `None`: not at all.
-    pub linger: Option<Duration>,
-}
-
-/// What a start may choose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Restore {
-    /// What to do where there is proven to be no history.
-    pub on_no_state: OnNoState,
-    /// What to do when the newest point is missing or not whole.
-    pub on_broken: OnBroken,
-    /// What to do with a point that can't be verified: of a Flink that this build does not know, or where it may not look.
-    pub on_unverifiable: OnUnverifiable,
-    /// What to do when Flink could not restore the newest point.
-    pub on_failed: OnFailed,
-    /// How often in a row Flink may fail to restore a point before that is done.
-    pub attempts: u32,
-    /// State older than this is refused; `None` sets no limit.
-    pub max_state_age: Option<Duration>,
-    /// Lets Flink drop state that the program has no operator for.
-    pub allow_non_restored_state: bool,
-}
-
-/// Which savepoints are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    /// So many.
-    pub keep: usize,
-    /// Those that are older go, the newest apart; `None` sets no limit.
-    pub max_age: Option<Duration>,
-}
-
-/// What a start does where Flink recovers by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HighAvailability {
-    /// What to do when Flink would restore something else than the chosen point.
-    pub on_leftover: OnLeftover,
-}
-
-/// The pod that this is, as the downward API tells it. What is missing is found out where it can be.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Pod {
-    /// `metadata.name`; else the host name, which is the same unless the pod sets another.
-    pub name: Option<String>,
-    /// `metadata.namespace`; else the service account's.
-    pub namespace: Option<String>,
-    /// `metadata.uid`; else what the API server says of the pod of that name.
-    pub uid: Option<String>,
-    /// `status.podIP`.
-    pub ip: Option<IpAddr>,
-}
-
-/// What is served to the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Admin {
-    /// Where metrics and status are served; `None` serves nothing.
-    pub address: Option<SocketAddr>,
-}
-
-/// What is logged, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Log {
-    /// The form of a line.
-    pub format: LogFormat,
-    /// The least severe level.
-    pub level: LogLevel,
-}
-
-/// What the command line sets, in the order in which it does: of duplicates the later one counts.
-#[derive(Debug, Clone, Default)]
-pub struct Flags(Vec<(String, String, String)>);
-
-impl Flags {
-    /// Takes the `KEY=VALUE` of a `--set`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Invalid`], if there is no `=`. Whether the key exists turns out when the configuration is loaded.
-    pub fn set(&mut self, assignment: &str) -> Result<(), Error> {
-        let Some((key, value)) = assignment.split_once('=') else {
-            let problem = Problem::new("--set", format!("expected KEY=VALUE, found {assignment:?}"));
-            return Err(Error::Invalid { problems: vec![problem] });
-        };
-        self.0.push((key.trim().to_owned(), format!("--set {}", key.trim()), value.to_owned()));
-        Ok(())
-    }
-
-    /// Takes the value of a flag of its own, such as `--record`, for a key.
-    pub fn push(&mut self, flag: &str, key: &str, value: impl Into<String>) {
-        self.0.push((key.to_owned(), flag.to_owned(), value.into()));
-    }
-
-    /// The same as environment variables, for a process elsewhere.
-    #[must_use]
-    pub fn variables(&self) -> Vec<(String, String)> {
-        self.0.iter().map(|(key, _, value)| (env::variable(key), value.clone())).collect()
-    }
-}
-
-/// One effective value and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Setting {
-    /// The key.
-    pub key: &'static str,
-    /// The value as it was written, without passwords.
-    pub value: String,
-    /// What set it.
-    #[serde(flatten)]
-    pub origin: Origin,
-}
-
-/// What set a value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "from", content = "name", rename_all = "snake_case")]
-pub enum Origin {
-    /// Nobody.
-    Default,
-    /// This file.
-    File(String),
-    /// This environment variable.
-    Variable(String),
-    /// This flag.
-    Flag(String),
 }
 
 /// The environment variable that sets a key.
