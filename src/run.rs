@@ -214,8 +214,7 @@ impl Supervision {
         termination::leave(&self.termination_log, &self.last_word(status));
         self.report(status.exited(self.finish.epoch)).await;
         if let (Some(embedded), Some(held)) = (embedded, &self.held) {
-            // What the stop came to may still have to be recorded.
-            embedded.allow(held.deadline.record_until().since(self.clock.now()));
+            embedded.allow(held.agent_within(self.clock.now()));
         }
         End::Exit(match (&self.release, &self.held) {
             (Some(ReleaseOrder { hand_over: true, .. }), None) => return End::HandedOver,
@@ -417,8 +416,8 @@ impl Supervision {
 
     async fn report(&self, exited: Exited) {
         let told = http::call::<serde_json::Value>(&self.socket, "POST", "/v1/exited", &exited);
-        let left = self.held.as_ref().map(|held| held.deadline.at.since(self.clock.now()));
-        let patience = Duration::from_millis(500).min(left.unwrap_or(Duration::MAX)).max(Duration::from_millis(100));
+        let held = self.held.as_ref();
+        let patience = held.map_or(Duration::from_millis(500), |held| held.report_within(self.clock.now()));
         if !matches!(tokio::time::timeout(patience, told).await, Ok(Ok(_))) {
             tracing::debug!("the agent was not told of the entrypoint's end");
         }

@@ -80,10 +80,9 @@ impl Embedded {
         Some(end.status.exit())
     }
 
-    /// Has the end of the agent wait for this long, and never not at all.
+    /// Has the end of the agent wait for this long.
     pub(super) fn allow(&mut self, last_words: Duration) {
-        const LEAST: Duration = Duration::from_millis(200);
-        self.last_words = last_words.max(LEAST);
+        self.last_words = last_words;
     }
 
     /// Ends the agent and waits for that, for a short time.

@@ -21,6 +21,7 @@ mod failures;
 mod guards;
 mod ha;
 mod hdfs;
+mod kills;
 mod matrix;
 mod old;
 mod people;

@@ -280,7 +280,8 @@ pub fn write_point(directory: &Path, number: u64) {
     fs::rename(draft, directory.join("_metadata")).unwrap();
 }
 
-fn number_of(directory: &str) -> Option<u64> {
+/// The number of the point in this directory, if one is complete there.
+pub fn number_of(directory: &str) -> Option<u64> {
     let path = directory.split_once("://").map_or(directory, |(_, path)| path);
     let bytes = fs::read(Path::new(path).join("_metadata")).ok()?;
     Some(u64::from_be_bytes(bytes.get(8..16)?.try_into().ok()?))

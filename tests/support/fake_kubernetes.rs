@@ -140,6 +140,10 @@ impl FakeKubernetes {
         self.create_namespace();
     }
 
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// Writes a kubeconfig for this server, and beside it the token file that it names.
     pub fn kubeconfig(&self, path: &Path) {
         let token = path.with_extension("token");

@@ -216,25 +216,37 @@ impl Cluster {
 
     /// `savepointd run --agent` before the JobManager.
     pub fn run(&self) -> Process {
+        let mut command = self.run_command();
+        let log = std::fs::File::options().create(true).append(true).open(self.path("log/jobmanager.out")).unwrap();
+        Process::start(command.stdout(log))
+    }
+
+    /// Its command.
+    pub fn run_command(&self) -> Command {
         let mut command = Command::new(binary());
         command.args(["run", "--agent", "--record", &self.record()]);
         if self.waits {
             command.args(["--on-refusal", "wait"]);
         }
         command.args(["--set", &format!("admin.address=127.0.0.1:{}", self.admin)]);
-        self.job_manager_behind(command)
+        self.before_the_job_manager(&mut command);
+        command
     }
 
     fn job_manager_behind(&self, mut command: Command) -> Process {
-        self.environment(&mut command);
+        self.before_the_job_manager(&mut command);
+        let log = std::fs::File::options().create(true).append(true).open(self.path("log/jobmanager.out")).unwrap();
+        Process::start(command.stdout(log))
+    }
+
+    fn before_the_job_manager(&self, command: &mut Command) {
+        self.environment(command);
         for setting in &self.settings {
             command.args(["--set", setting]);
         }
         command.arg("--").arg(self.home.join("bin/standalone-job.sh")).arg("start-foreground");
         command.args(&self.flink_options).args(["--job-classname", "SeqJob"]);
         command.args(["--out", &self.path("out"), "--ctl", &self.path("ctl")]).args(&self.job_options);
-        let log = std::fs::File::options().create(true).append(true).open(self.path("log/jobmanager.out")).unwrap();
-        Process::start(command.stdout(log))
     }
 
     /// The JobManager as it is without savepointd.

@@ -20,6 +20,7 @@ pub mod readme;
 pub mod store_proxy;
 pub mod stores;
 pub mod tls_proxy;
+pub mod trace;
 
 use std::net::{TcpListener, UdpSocket};
 use std::sync::Mutex;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -24,7 +24,7 @@ pub struct World {
     pub dir: tempfile::TempDir,
     pub flink: FakeFlink,
     /// Where the record is a ConfigMap.
-    kubernetes: Option<Rc<FakeKubernetes>>,
+    kubernetes: Option<Arc<FakeKubernetes>>,
     runs: Cell<u32>,
 }
 
@@ -103,7 +103,7 @@ impl World {
 
     /// With the record in ConfigMap `orders` of a scripted API server.
     pub fn in_kubernetes() -> Self {
-        let world = Self { kubernetes: Some(Rc::new(FakeKubernetes::start())), ..Self::new() };
+        let world = Self { kubernetes: Some(Arc::new(FakeKubernetes::start())), ..Self::new() };
         world.api().kubeconfig(&world.path("kubeconfig"));
         world
     }
@@ -202,6 +202,16 @@ impl World {
 
     /// Starts `savepointd run` on the same sockets as the one before.
     pub fn run_again(&self, how: &How) -> Process {
+        Process::start(&mut self.run_command_again(how))
+    }
+
+    /// The command of a `savepointd run` on sockets of its own.
+    pub fn run_command(&self, how: &How) -> Command {
+        self.runs.set(self.runs.get() + 1);
+        self.run_command_again(how)
+    }
+
+    fn run_command_again(&self, how: &How) -> Command {
         let mut command = self.command(&how.before);
         command.arg("run");
         if !how.without_agent {
@@ -219,7 +229,7 @@ impl World {
             }
         };
         command.envs(how.env.iter().map(|(name, value)| (name, value)));
-        Process::start(&mut command)
+        command
     }
 
     /// Starts it, and waits until the restore is confirmed.
@@ -323,14 +333,20 @@ impl World {
 
     /// Everything in the record.
     pub fn entries(&self) -> Vec<Value> {
-        match &self.kubernetes {
+        self.reader()()
+    }
+
+    /// Reads the record, from wherever that is asked.
+    pub fn reader(&self) -> impl Fn() -> Vec<Value> + Send + Sync + use<> {
+        let (kubernetes, record) = (self.kubernetes.clone(), self.record());
+        move || match &kubernetes {
             Some(kubernetes) => in_config_map(&kubernetes.config_map("orders").unwrap_or_default()),
-            None => in_directory(&self.record()),
+            None => in_directory(&record),
         }
     }
 }
 
-fn in_directory(record: &Path) -> Vec<Value> {
+pub fn in_directory(record: &Path) -> Vec<Value> {
     let Ok(names) = fs::read_dir(record) else { return Vec::new() };
     let mut names: Vec<PathBuf> = names.map(|one| one.unwrap().path()).collect();
     // Drafts, which a writer that is killed leaves behind, are no entries.
