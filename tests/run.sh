@@ -145,5 +145,9 @@ filter=()
 for tests in ${left_out[@]+"${left_out[@]}"}; do
     filter=(-E "${filter[1]:-all()} - ($tests)")
 done
+if [ "$size" = full ]; then
+    step "fuzzing"
+    tests/fuzz.sh 120
+fi
 step "tests"
 SPTEST_CYCLES=$cycles SPTEST_NODE_CYCLES=$node_cycles cargo nextest run --locked --profile $profile ${filter[@]+"${filter[@]}"} ${ignored[@]+"${ignored[@]}"}
