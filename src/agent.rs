@@ -1,6 +1,7 @@
 //! The agent: the brain beside the JobManager. Knows the record, storage and Flink; decides, and tells `run` what to do.
 
 mod admin;
+mod callers;
 mod claim;
 mod cleaning;
 mod control;
@@ -54,6 +55,7 @@ use crate::record::marker::Marker;
 use crate::signals::{Signal, Signals};
 use crate::storage::Storage;
 use crate::telemetry::metrics::Metrics;
+use callers::Callers;
 use guards::Guards;
 use session::Session;
 
@@ -157,12 +159,15 @@ pub async fn run(config: Config, settings: Vec<Setting>, mut signals: Signals) -
         "agent is up"
     );
 
+    let callers = Callers::default();
     let servers = async {
-        let run_socket = http::serve(async || Ok(run_listener.accept().await?.0), run_socket::handler(&agent));
-        let control = http::serve(async || Ok(control_listener.accept().await?.0), control::handler(&agent));
+        let run_socket = http::serve(async || Ok((run_listener.accept().await?.0, ())), run_socket::handler(&agent));
+        let control = http::serve(async || Ok((control_listener.accept().await?.0, ())), control::handler(&agent));
         let admin = async {
             match &admin_listener {
-                Some(listener) => http::serve(async || Ok(listener.accept().await?.0), admin::handler(&agent)).await,
+                Some(listener) => {
+                    http::serve(async || admin::accept(listener, &callers).await, admin::handler(&agent)).await
+                }
                 None => std::future::pending().await,
             }
         };

@@ -308,6 +308,12 @@ impl Client {
     }
 }
 
+/// This process's environment. A variable of ours that is no text is wrong and stays so; others' may be what they like.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+}
+
 /// Every key, in the order of the documentation.
 pub fn keys() -> impl Iterator<Item = &'static str> {
     KEYS.iter().map(|key| key.name)

@@ -30,6 +30,9 @@ use crate::protocol::stop::{Job, JobsReply, PollReply, PostReply};
 use crate::telemetry::metrics;
 use crate::telemetry::words::Peer;
 
+/// No answer that is read is longer: that of a session cluster with ten thousand jobs has some megabytes.
+const LONGEST: usize = 16 << 20;
+
 /// A client of one JobManager.
 #[derive(Debug, Clone)]
 pub struct Flink {
@@ -196,12 +199,24 @@ impl Flink {
         }
         let response = request.send().await.map_err(|source| Error::Request { what: what(), source })?;
         let status = response.status();
-        let bytes = response.bytes().await.map_err(|source| Error::Request { what: what(), source })?;
+        let bytes = whole(response, &what).await?;
         if !status.is_success() {
             return Err(Error::Status { what: what(), status, errors: wire::errors(&bytes) });
         }
         serde_json::from_slice(&bytes).map_err(|source| Error::Answer { what: what(), source })
     }
+}
+
+/// Whoever listens on Flink's port may say as much as he likes.
+async fn whole(mut response: reqwest::Response, what: &dyn Fn() -> String) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(|source| Error::Request { what: what(), source })? {
+        if bytes.len() + part.len() > LONGEST {
+            return Err(Error::TooLong { what: what() });
+        }
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes)
 }
 
 fn format_type(format: Format) -> &'static str {

@@ -26,26 +26,30 @@ pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 /// Answers a request.
 pub type Handler = Rc<dyn Fn(Request<Incoming>) -> LocalBoxFuture<'static, Response<Body>>>;
 
-/// A request larger than this is nobody's that we know.
+/// A request larger than this is nobody's that we know, and neither is a line or an answer of an agent.
 const MOST: usize = 1 << 20;
+/// The head of a request is no longer, whoever sends it.
+const HEAD: usize = 16 << 10;
 
-/// Serves what `accept` brings until that fails or the future is dropped.
-pub async fn serve<S, F>(mut accept: impl FnMut() -> F, handler: Handler)
+/// Serves what `accept` brings until that fails or the future is dropped. With each connection comes what is held as long as it lasts.
+pub async fn serve<S, H, F>(mut accept: impl FnMut() -> F, handler: Handler)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
-    F: Future<Output = std::io::Result<S>>,
+    H: 'static,
+    F: Future<Output = std::io::Result<(S, H)>>,
 {
     loop {
         match accept().await {
-            Ok(stream) => {
+            Ok((stream, held)) => {
                 let handler = Rc::clone(&handler);
                 tokio::task::spawn_local(async move {
+                    let _held = held;
                     let service = service_fn(move |request| {
                         let response = handler(request);
                         async move { Ok::<_, Infallible>(response.await) }
                     });
                     let mut http = hyper::server::conn::http1::Builder::new();
-                    http.timer(TokioTimer::new());
+                    http.timer(TokioTimer::new()).max_buf_size(HEAD);
                     if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
                         tracing::debug!(error = crate::report::chain(&error), "connection ended");
                     }
@@ -142,6 +146,9 @@ pub enum Error {
     /// The other side speaks another language.
     #[error("the agent's answer can't be read")]
     Answer(#[from] serde_json::Error),
+    /// It is longer than anything that an agent says.
+    #[error("the agent's answer is longer than any: {0}")]
+    TooLong(String),
     /// The request can't be built.
     #[error("the request can't be made")]
     Request(#[from] hyper::http::Error),
@@ -202,8 +209,17 @@ where
         return Ok(response);
     }
     let status = response.status();
-    let text = response.into_body().collect().await?.to_bytes();
+    let text = whole(response).await?;
     Err(Error::Status(status, String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// Reads an answer that is not long, over the network from whoever answers there.
+///
+/// # Errors
+/// If the connection broke, or the answer is longer than any.
+pub async fn whole(response: Response<Incoming>) -> Result<Bytes, Error> {
+    let body = Limited::new(response.into_body(), MOST).collect().await;
+    body.map(|body| body.to_bytes()).map_err(|error| Error::TooLong(error.to_string()))
 }
 
 /// Sends JSON over a Unix socket and reads the JSON that comes back.
@@ -244,6 +260,9 @@ impl Lines {
                 let mut line: Vec<u8> = self.buffer.drain(..=end).collect();
                 line.pop();
                 return Ok(Some(line));
+            }
+            if self.buffer.len() > MOST {
+                return Err(Error::TooLong("a line without an end".to_owned()));
             }
             match self.body.frame().await {
                 Some(frame) => {

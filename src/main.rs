@@ -94,8 +94,8 @@ async fn dispatch(cli: Cli, signals: Signals) -> anyhow::Result<Exit> {
     let (file, flags) = (settings.config.as_deref(), settings.flags()?);
     match cli.verb {
         Verb::Agent => {
-            let config = Config::load(file, std::env::vars(), flags.clone())?;
-            let configured = Config::explain(file, std::env::vars(), flags)?;
+            let config = Config::load(file, config::environment(), flags.clone())?;
+            let configured = Config::explain(file, config::environment(), flags)?;
             telemetry::log::begin(&config.log);
             agent::run(config, configured, signals).await
         }
@@ -103,11 +103,11 @@ async fn dispatch(cli: Cli, signals: Signals) -> anyhow::Result<Exit> {
             let elsewhere = std::env::var_os("KUBERNETES_SERVICE_HOST").is_none();
             let on_refusal = on_refusal.unwrap_or(if elsewhere { OnRefusal::Exit } else { OnRefusal::Wait });
             let options = if agent {
-                let config = Config::load(file, std::env::vars(), flags)?;
+                let config = Config::load(file, config::environment(), flags)?;
                 telemetry::log::begin(&config.log);
                 run::Options::with_agent(command, &config, on_refusal, settings.to_args())?
             } else {
-                let client = Client::load(file, std::env::vars(), flags)?;
+                let client = Client::load(file, config::environment(), flags)?;
                 telemetry::log::begin(&client.log);
                 let (socket, termination_log) = (client.socket, client.termination_log);
                 run::Options { argv: command, socket, on_refusal, agent: None, termination_log }
@@ -121,7 +121,7 @@ async fn dispatch(cli: Cli, signals: Signals) -> anyhow::Result<Exit> {
             verb::inject(&inject, settings)
         }
         Verb::Guard { command } => {
-            let client = Client::load(file, std::env::vars(), flags)?;
+            let client = Client::load(file, config::environment(), flags)?;
             telemetry::log::begin(&client.log);
             Ok(guard::guard(guard::Options { argv: command, guard: client.guard, stop: client.stop }, signals).await)
         }
@@ -130,15 +130,15 @@ async fn dispatch(cli: Cli, signals: Signals) -> anyhow::Result<Exit> {
                 return Ok(Exit::Terminated);
             }
             if let Verb::Inspect { path, uid, output } = &other {
-                let storage = config::load_storage(file, std::env::vars(), flags)?;
+                let storage = config::load_storage(file, config::environment(), flags)?;
                 return verb::inspect(storage, path.as_deref(), uid.as_deref(), *output).await;
             }
             if let Verb::Verify { path, output } = &other {
-                let storage = config::load_storage(file, std::env::vars(), flags)?;
+                let storage = config::load_storage(file, config::environment(), flags)?;
                 return verb::verify(storage, path, *output).await;
             }
-            let config = || Ok(Config::load(file, std::env::vars(), flags.clone())?);
-            verb::run(other, config, || Ok(Client::load(file, std::env::vars(), flags.clone())?)).await
+            let config = || Ok(Config::load(file, config::environment(), flags.clone())?);
+            verb::run(other, config, || Ok(Client::load(file, config::environment(), flags.clone())?)).await
         }
     }
 }

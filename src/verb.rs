@@ -42,6 +42,8 @@ pub use verify::verify;
 
 /// Says what went wrong.
 pub fn complain(message: &str) {
+    let lines: Vec<String> = message.lines().map(layout::visible).collect();
+    let message = lines.join("\n");
     eprintln!("{} {message}", painted("savepointd:", Tone::Bad, paint::err()));
 }
 
@@ -169,7 +171,7 @@ fn said(answer: Answer, output: Output) -> Exit {
         Answer::Done(text) => {
             match output {
                 Output::Json => println!("{:#}", serde_json::json!({ "done": text })),
-                Output::Table => println!("{text}"),
+                Output::Table => println!("{}", layout::visible(&text)),
             }
             Exit::Done
         }

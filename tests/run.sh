@@ -100,6 +100,7 @@ fi
 tests/static.sh "$binary"
 step "image"
 tests/image.sh "$binary"
+tests/supply.sh "$binary"
 
 install_tool cargo-nextest 0.9.151
 install_tool cargo-deny 0.20.2
@@ -145,5 +146,12 @@ filter=()
 for tests in ${left_out[@]+"${left_out[@]}"}; do
     filter=(-E "${filter[1]:-all()} - ($tests)")
 done
+if [ "$size" = full ]; then
+    step "fuzzing"
+    tests/fuzz.sh 120
+    step "an older version"
+    SPTEST_OLDER=$(tests/older.sh)
+    export SPTEST_OLDER
+fi
 step "tests"
 SPTEST_CYCLES=$cycles SPTEST_NODE_CYCLES=$node_cycles cargo nextest run --locked --profile $profile ${filter[@]+"${filter[@]}"} ${ignored[@]+"${ignored[@]}"}

@@ -3,6 +3,7 @@
 //! `/livez` answers as long as the agent's event loop turns. `/readyz` says whether the gate is open and the JobManager's
 //! RPC port is up: TaskManagers find the JobManager through its readiness, so it must not wait for the job.
 
+use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,13 +12,24 @@ use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Request, Response, StatusCode};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
+use super::callers::{Call, Callers};
 use super::{Agent, guards};
 use crate::http::{self, Body, Handler};
 use crate::random;
 use crate::telemetry::page;
 use crate::telemetry::status::Status;
+
+/// The next connection of somebody who has not too many of them already; other ones are closed at once.
+pub(super) async fn accept(listener: &TcpListener, callers: &Callers) -> io::Result<(TcpStream, Call)> {
+    loop {
+        let (stream, from) = listener.accept().await?;
+        if let Some(call) = callers.admit(from.ip()) {
+            return Ok((stream, call));
+        }
+    }
+}
 
 pub(super) fn handler(agent: &Rc<Agent>) -> Handler {
     let agent = Rc::clone(agent);

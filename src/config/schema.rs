@@ -8,6 +8,7 @@ use jiff::{Span, SpanRelativeTo};
 use url::Url;
 
 use super::keys::KEYS;
+use super::secret::without_secrets;
 use crate::storage;
 
 /// Where `run` and the agent meet in a pod.
@@ -34,7 +35,8 @@ pub(super) fn nearest(wrong: &str) -> Option<&'static str> {
 }
 
 fn expected(what: impl fmt::Display, found: &str) -> String {
-    format!("expected {what}, found {found:?}")
+    // What is no URL of the right form may still have a password in it.
+    format!("expected {what}, found {:?}", without_secrets(found))
 }
 
 /// Where the record lies.

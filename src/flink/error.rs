@@ -20,6 +20,12 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
+    /// The answer has no end that is worth waiting for.
+    #[error("{what}: the answer is longer than any of Flink's")]
+    TooLong {
+        /// Method and path.
+        what: String,
+    },
     /// Flink answered with an error.
     #[error("{what}: Flink answered {status}: {errors}")]
     Status {
@@ -61,7 +67,9 @@ impl Error {
                         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::NOT_FOUND
                     )
             }
-            Self::Client(_) | Self::Access(_) | Self::Request { .. } | Self::Answer { .. } => false,
+            Self::Client(_) | Self::Access(_) | Self::Request { .. } | Self::TooLong { .. } | Self::Answer { .. } => {
+                false
+            }
         }
     }
 }

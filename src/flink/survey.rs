@@ -13,14 +13,12 @@ use crate::report;
 /// `GET /jobs/:id/checkpoints`
 #[derive(Debug, Deserialize)]
 struct Statistics {
-    #[serde(default)]
     latest: Latest,
-    /// The newest ones, those that are under way among them.
-    #[serde(default)]
+    /// The newest ones, those that are under way among them. What has none is no answer: that nothing is under way must be said.
     history: Vec<One>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Latest {
     completed: Option<One>,
     savepoint: Option<One>,
@@ -155,5 +153,8 @@ mod tests {
         assert_eq!((seen.newest.map(|newest| newest.id), seen.highest), (Some(7), Some(8)));
         assert_eq!((seen.stop, seen.savepoint), (None, None));
         assert_eq!(survey(r#"{"counts":{},"latest":{"completed":null},"history":[]}"#), Survey::default());
+        for nothing in ["{}", r#"{"history":[]}"#, r#"{"latest":{}}"#, r#"{"errors":["Not found"]}"#] {
+            assert!(serde_json::from_str::<Statistics>(nothing).is_err(), "{nothing} says that nothing is under way");
+        }
     }
 }

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::timeout;
@@ -122,7 +121,7 @@ async fn try_job_manager(ends: &Ends, news: &UnboundedSender<News>) {
 pub(super) async fn look(ends: Rc<Ends>, news: UnboundedSender<News>) {
     let ask = async || {
         let response = http::get(&ends.agent, "/api/v1/look").await?;
-        Ok::<Tidings, http::Error>(serde_json::from_slice(&response.into_body().collect().await?.to_bytes())?)
+        Ok::<Tidings, http::Error>(serde_json::from_slice(&http::whole(response).await?)?)
     };
     loop {
         if let Ok(Ok(tidings)) = timeout(ANSWER, ask()).await {
@@ -137,7 +136,7 @@ pub(super) async fn look(ends: Rc<Ends>, news: UnboundedSender<News>) {
 pub(super) async fn checkpoint(ends: Rc<Ends>, news: UnboundedSender<News>) {
     let ask = async || {
         let response = http::post(&ends.agent, "/api/v1/checkpoint").await?;
-        Ok::<Checkpointed, http::Error>(serde_json::from_slice(&response.into_body().collect().await?.to_bytes())?)
+        Ok::<Checkpointed, http::Error>(serde_json::from_slice(&http::whole(response).await?)?)
     };
     let came = match ask().await {
         Ok(Checkpointed { checkpoint_id: Some(id), .. }) => Ok(id),

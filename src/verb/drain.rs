@@ -23,7 +23,7 @@ pub(super) async fn drain(client: &Client, output: Output) -> anyhow::Result<Exi
     };
     match output {
         Output::Json => println!("{:#}", serde_json::json!({ "outcome": outcome, "reason": drained.reason })),
-        Output::Table => println!("{}: {}", outcome.as_str(), drained.reason),
+        Output::Table => println!("{}: {}", outcome.as_str(), super::layout::visible(&drained.reason)),
     }
     Ok(Exit::Done)
 }

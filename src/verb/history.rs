@@ -1,6 +1,6 @@
 //! `history`: the recorded points, newest first.
 
-use super::layout::{Cell, Side, Table, size, wrapped};
+use super::layout::{Cell, Side, Table, size, visible, wrapped};
 use super::paint::{self, Tone};
 use crate::cli::Output;
 use crate::exit::Exit;
@@ -54,7 +54,7 @@ fn outcome(row: &Row) -> Cell {
 
 /// What has no room in a column: the path, whole, and what is to be known of it.
 fn below(row: &Row) -> String {
-    let mut text = row.path.as_ref().map(|path| format!("       {path}\n")).unwrap_or_default();
+    let mut text = row.path.as_ref().map(|path| format!("       {}\n", visible(path))).unwrap_or_default();
     if let (Some(name), Some(job_id)) = (&row.job_name, row.job_id) {
         text += &wrapped(&format!("of {}", called(name, job_id)), 9);
     }

@@ -14,7 +14,7 @@ use crate::protocol::point::normalize;
 use crate::report;
 use crate::storage::{Options, Storage, pull};
 
-use super::layout::size;
+use super::layout::{size, visible};
 use super::paint::{self, Tone, painted};
 use super::{complain, terminal};
 
@@ -107,9 +107,9 @@ fn look_up(contents: &Contents, uid: &str, path: &str, output: Output) -> anyhow
         Output::Table => match operator {
             Some(operator) => {
                 print_operators(std::slice::from_ref(operator));
-                println!("is in {path}");
+                println!("is in {}", visible(path));
             }
-            None => println!("{id} is not in {path}"),
+            None => println!("{id} is not in {}", visible(path)),
         },
     }
     Ok(if operator.is_some() { Exit::Done } else { Exit::State })
@@ -117,7 +117,7 @@ fn look_up(contents: &Contents, uid: &str, path: &str, output: Output) -> anyhow
 
 fn print(contents: &Contents, path: &str) {
     let Contents { version, checkpoint_id, bytes, operators, files } = contents;
-    println!("{path}");
+    println!("{}", visible(path));
     println!(
         "checkpoint {checkpoint_id}, format version {version}: {} of state, {}, {}",
         size(*bytes),
@@ -132,7 +132,7 @@ fn print(contents: &Contents, path: &str) {
     }
     for (directory, of_it) in directories(files) {
         let at_least = if of_it.at_least { '>' } else { ' ' };
-        println!("{:>8} {at_least}{:>10}  {directory}", of_it.files, size(of_it.bytes));
+        println!("{:>8} {at_least}{:>10}  {}", of_it.files, size(of_it.bytes), visible(directory));
     }
 }
 

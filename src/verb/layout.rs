@@ -7,6 +7,18 @@ use super::paint::{Tone, painted};
 pub(super) const WIDTH: usize = 80;
 const GAP: usize = 2;
 
+/// The text with nothing in it that a terminal obeys or that turns the direction of writing around: names, paths and reasons come from
+/// stores, records and Flink, where others may have written them.
+pub(super) fn visible(text: &str) -> String {
+    text.chars().map(|letter| if is_visible(letter) { letter } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
+fn is_visible(letter: char) -> bool {
+    let turns =
+        matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}');
+    !letter.is_control() && !turns
+}
+
 /// The words in lines of at most [`WIDTH`] characters; a longer word has a line of its own.
 pub(super) fn wrapped(text: &str, indent: usize) -> String {
     let blank = " ".repeat(indent);
@@ -18,7 +30,7 @@ pub(super) fn wrapped(text: &str, indent: usize) -> String {
             None => lines.push(format!("{blank}{word}")),
         }
     }
-    lines.into_iter().map(|line| line + "\n").collect()
+    lines.into_iter().map(|line| visible(&line) + "\n").collect()
 }
 
 /// On which side of its column a text stands.
@@ -39,7 +51,7 @@ pub(super) struct Cell {
 
 impl Cell {
     pub(super) fn toned(text: impl Into<String>, tone: Tone) -> Self {
-        Self { text: text.into(), tone }
+        Self { text: visible(&text.into()), tone }
     }
 }
 
@@ -152,6 +164,18 @@ pub(super) fn span(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_in_no_table_and_no_sentence() {
+        let evil = "s3://a\u{1b}[2J\n\rb\u{202e}c\u{9b}d";
+        let shown = "s3://a\u{fffd}[2J\u{fffd}\u{fffd}b\u{fffd}c\u{fffd}d";
+        assert_eq!(visible(evil), shown);
+        assert_eq!(visible("s3://état/savepoint-1"), "s3://état/savepoint-1");
+        let mut table = Table::new(&[("PATH", Side::Left)]);
+        table.row(vec![evil.into()], String::new());
+        assert_eq!(table.render(false), format!("PATH\n{shown}\n"));
+        assert!(!wrapped(evil, 2).contains('\u{1b}'));
+    }
 
     #[test]
     fn a_table_fits_whatever_stands_in_it() {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::layout::wrapped;
+use super::layout::{visible, wrapped};
 use super::paint::{self, Tone, painted};
 use crate::cli::Output;
 use crate::exit::Exit;
@@ -27,7 +27,7 @@ pub(super) fn print(plan: &Plan, output: Output) -> anyhow::Result<Exit> {
 }
 
 fn table(plan: &Plan, colored: bool) -> String {
-    let path = plan.path.as_deref().map(|path| format!(" {path}")).unwrap_or_default();
+    let path = plan.path.as_deref().map(|path| format!(" {}", visible(path))).unwrap_or_default();
     let tone = match plan.decision.as_str() {
         "restore" => Tone::Good,
         "refuse" => Tone::Bad,
@@ -37,7 +37,7 @@ fn table(plan: &Plan, colored: bool) -> String {
     let blank = if plan.candidates.is_empty() { "" } else { "\n" };
     let candidates = plan.candidates.iter().map(|candidate| {
         let mark = if candidate.chosen { '*' } else { ' ' };
-        format!("{mark} {}\n{}", candidate.point.path, wrapped(&candidate.reason, 4))
+        format!("{mark} {}\n{}", visible(&candidate.point.path), wrapped(&candidate.reason, 4))
     });
     let jobs = plan.jobs.iter().map(job);
     let some = if plan.jobs.is_empty() { "" } else { "\n" };
@@ -47,10 +47,12 @@ fn table(plan: &Plan, colored: bool) -> String {
 /// How one job is submitted again. The line is printed whole: somebody will copy it.
 fn job(job: &Submission) -> String {
     let how = match (&job.line, &job.body) {
-        (Some(line), Some(body)) => format!("    {line}\n    POST /jars/<JAR ID>/run {body}\n"),
+        (Some(line), Some(body)) => {
+            format!("    {}\n    POST /jars/<JAR ID>/run {body}\n", visible(line))
+        }
         _ => wrapped(&job.reason, 4),
     };
-    format!("  {}, last in epoch {}\n{how}", called(&job.job_name, job.job_id), job.epoch)
+    format!("  {}, last in epoch {}\n{how}", visible(&called(&job.job_name, job.job_id)), job.epoch)
 }
 
 #[cfg(test)]

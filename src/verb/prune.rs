@@ -1,6 +1,6 @@
 //! `prune`: each directory of this cluster, what becomes of it and why.
 
-use super::layout::{Cell, Side, Table, size, wrapped};
+use super::layout::{Cell, Side, Table, size, visible, wrapped};
 use super::paint::{self, Tone};
 use crate::cli::Output;
 use crate::exit::Exit;
@@ -26,7 +26,10 @@ fn table(pruned: &Pruned, colored: bool) -> String {
         let line = &one.line;
         let bytes = line.bytes.map_or_else(|| "-".to_owned(), size);
         let why = wrapped(one.failed.as_deref().unwrap_or(&line.reason), 4);
-        table.row(vec![verdict(one), line.what.as_str().into(), bytes.into()], format!("  {}\n{why}", line.path));
+        table.row(
+            vec![verdict(one), line.what.as_str().into(), bytes.into()],
+            format!("  {}\n{why}", visible(&line.path)),
+        );
     }
     let total = |which: &dyn Fn(&&Outcome) -> bool| {
         let of = || pruned.outcomes.iter().filter(which);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::layout::size;
+use super::layout::{size, visible};
 use super::terminal;
 use crate::cli::{self, Output};
 use crate::config::Config;
@@ -59,7 +59,7 @@ fn print(saved: &Saved, output: Output) -> anyhow::Result<Exit> {
             println!("{}", serde_json::to_string_pretty(&answer)?);
         }
         Output::Table => {
-            println!("{}", point.path);
+            println!("{}", visible(&point.path));
             let number = |number: &Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
             let format = if *format == Some(Format::Native) { "native" } else { "canonical" };
             println!(

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use serde_json::json;
 
-use super::layout::{size, wrapped};
+use super::layout::{size, visible, wrapped};
 use super::paint::{self, Tone, painted};
 use super::terminal;
 use crate::cli::Output;
@@ -68,7 +68,7 @@ fn print(report: &Report, word: &str, path: &str, reason: Option<&str>) {
         "broken" => Tone::Bad,
         _ => Tone::Doubtful,
     };
-    println!("{} {path}", painted(word, tone, paint::out()));
+    println!("{} {}", painted(word, tone, paint::out()), visible(path));
     if let (Some(id), Some(version)) = (report.checkpoint_id, report.version) {
         println!("  checkpoint {id}, format version {version}");
     }

@@ -11,8 +11,8 @@
 mod desk;
 mod kubernetes;
 mod mask;
-mod names;
-mod pages;
+pub mod names;
+pub mod pages;
 mod people;
 mod processes;
 mod truth;

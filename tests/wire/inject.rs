@@ -35,7 +35,7 @@ data:
       x
 ";
 
-fn inject(arguments: &[&str], input: &str) -> Said {
+pub fn inject(arguments: &[&str], input: &str) -> Said {
     let mut command = Command::new(binary());
     command.arg("inject").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SAVEPOINTD_")) {
