@@ -87,8 +87,8 @@ pub fn torment<W: World>(world: &mut W, name: &str, seed: u64, count: usize) {
     journal.close();
 }
 
-/// The faults in a random order, each as often as the others, at random moments.
-fn schedule<F: Copy>(seed: u64, count: usize, faults: &[(F, &'static [Moment])]) -> Vec<Step<F>> {
+/// The faults in a random order, each as often as the others at each of its moments.
+pub fn schedule<F: Copy>(seed: u64, count: usize, faults: &[(F, &'static [Moment])]) -> Vec<Step<F>> {
     let mut random = Random::of(seed);
     let all: Vec<(F, Moment)> =
         faults.iter().flat_map(|(fault, moments)| moments.iter().map(|moment| (*fault, *moment))).collect();
@@ -99,7 +99,7 @@ fn schedule<F: Copy>(seed: u64, count: usize, faults: &[(F, &'static [Moment])])
             left.clone_from(&all);
         }
         let (fault, moment) = left.swap_remove(random.below(left.len()));
-        let longest = if moment == Moment::Starting { 6_000 } else { 2_000 };
+        let longest = if moment == Moment::Starting { 6_000 } else { 1_500 };
         let (after, lasts) = (random.millis(0, longest), random.millis(500, 8_000));
         steps.push(Step { fault, moment, after, lasts });
     }

@@ -1,6 +1,7 @@
-//! The judge is judged.
+//! The judge is judged, and a schedule comes again.
 
-use crate::support::chaos::{Durable, Oracle};
+use super::fault::with_objects;
+use crate::support::chaos::{Durable, Oracle, schedule};
 use crate::support::life::Life;
 
 fn life(first: u64, last: u64) -> Life {
@@ -31,4 +32,18 @@ fn what_repeats_something_durable_is_not() {
 #[should_panic(expected = "lost")]
 fn what_leaves_something_out_is_not() {
     Oracle::default().see(&[life(0, 100), life(102, 120)]);
+}
+
+#[test]
+fn a_seed_gives_its_schedule_again_in_which_each_fault_strikes_at_each_of_its_moments() {
+    let faults = with_objects();
+    let cells: usize = faults.iter().map(|(_, moments)| moments.len()).sum();
+    let steps = schedule(7, cells, &faults);
+    assert_eq!(steps, schedule(7, cells, &faults));
+    assert_ne!(steps, schedule(8, cells, &faults));
+    for (fault, moments) in faults {
+        for moment in moments {
+            assert!(steps.iter().any(|step| (step.fault, step.moment) == (fault, *moment)), "{fault:?} {moment:?}");
+        }
+    }
 }

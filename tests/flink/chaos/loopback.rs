@@ -97,13 +97,25 @@ impl Loopback {
         let agent = (!shape.embedded).then(|| cluster.agent_apart());
         let run = if shape.embedded { cluster.run() } else { cluster.run_apart() };
         let guard = cluster.guarded_task_manager();
-        Self { agent, run, guard, told: None, heard: HashSet::new(), saved: Vec::new(), fault: None, store, disk, cluster }
+        Self {
+            agent,
+            run,
+            guard,
+            told: None,
+            heard: HashSet::new(),
+            saved: Vec::new(),
+            fault: None,
+            store,
+            disk,
+            cluster,
+        }
     }
 
     /// Who of them lives.
     fn pids(&self, who: Who) -> Vec<Pid> {
         let job_manager = || self.run.child_with("ClusterEntrypoint").or_else(|| self.run.child_with("standalone-job"));
-        let task_manager = || self.guard.child_with("TaskManagerRunner").or_else(|| self.guard.child_with("taskmanager"));
+        let task_manager =
+            || self.guard.child_with("TaskManagerRunner").or_else(|| self.guard.child_with("taskmanager"));
         let agent = || match &self.agent {
             Some(agent) => Some(agent.pid()),
             None => self.run.child_with("savepointd agent"),
@@ -145,7 +157,9 @@ impl Loopback {
         if let Some(told) = self.told {
             assert!(told.elapsed() < GRACE || self.run.has_ended(), "past its deadline:\n{}", self.text());
         }
-        if let Some(agent) = self.agent.as_mut() && agent.has_ended() {
+        if let Some(agent) = self.agent.as_mut()
+            && agent.has_ended()
+        {
             let code = agent.exit_code(GRACE);
             assert!([143, 137].contains(&code), "the agent has ended with {code}:\n{}", self.text());
             self.hear();
