@@ -113,7 +113,7 @@ impl Loopback {
 
     /// Who of them lives.
     fn pids(&self, who: Who) -> Vec<Pid> {
-        let job_manager = || self.run.child_with("ClusterEntrypoint").or_else(|| self.run.child_with("standalone-job"));
+        let job_manager = || self.run.child_with("ClusterEntryPoint").or_else(|| self.run.child_with("standalone-job"));
         let task_manager =
             || self.guard.child_with("TaskManagerRunner").or_else(|| self.guard.child_with("taskmanager"));
         let agent = || match &self.agent {

@@ -82,19 +82,15 @@ impl Pods {
     fn container(&self, pod: &Pod, container: Container) -> Option<String> {
         let namespace = &self.app.place.namespace;
         eventually("the container", START, || {
-            let pod = match container {
-                Container::TaskManager => self.app.task_managers().pop().unwrap_or_default(),
-                _ => {
-                    let get =
-                        ["--namespace", namespace, "get", "pod", &pod.name, "--ignore-not-found", "--output", "json"];
-                    let text = node::try_kubectl(&get).ok()?;
-                    if text.is_empty() {
-                        return Some(None);
-                    }
-                    serde_json::from_str(&text).ok()?
-                }
+            let kind = if container == Container::TaskManager { "taskmanager" } else { "jobmanager" };
+            let selector = format!("component={kind}");
+            let get = ["--namespace", namespace, "get", "pods", "--selector", &selector, "--output", "json"];
+            let list: Value = serde_json::from_str(&node::try_kubectl(&get).ok()?).ok()?;
+            let is_it = |one: &&Value| kind == "taskmanager" || one["metadata"]["uid"] == pod.uid.as_str();
+            let Some(pod) = list["items"].as_array()?.iter().rfind(is_it) else {
+                return (kind == "jobmanager").then_some(None);
             };
-            node::running_container(&pod, container.name()).map(Some)
+            node::running_container(pod, container.name()).map(Some)
         })
     }
 

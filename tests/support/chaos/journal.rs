@@ -46,7 +46,7 @@ impl<F: Debug + Copy> Journal<F> {
         println!("| fault | times | {} | repeated, most |", OUTCOMES.join(" | "));
         println!("|---|---|{}---|", "---|".repeat(OUTCOMES.len()));
         for (fault, (outcomes, most)) in &self.table {
-            let counts = OUTCOMES.map(|outcome| outcomes.get(outcome).map_or("-".to_owned(), u64::to_string));
+            let counts = OUTCOMES.map(|outcome| outcomes.get(outcome).map_or_else(|| "-".to_owned(), u64::to_string));
             println!("| {fault} | {} | {} | {most} |", outcomes.values().sum::<u64>(), counts.join(" | "));
         }
     }

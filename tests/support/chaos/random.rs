@@ -1,4 +1,4 @@
-//! Numbers that the same seed gives again, on any machine: SplitMix64.
+//! Numbers that the same seed gives again, on any machine: `SplitMix64`.
 
 use std::time::Duration;
 
