@@ -12,7 +12,7 @@ use super::support::chaos::torment;
 use loopback::{Loopback, Shape};
 
 /// At landing size; at full size `SPTEST_FAULTS` says how many.
-const FAULTS: usize = 8;
+const FAULTS: usize = 7;
 
 const FILES: Shape = Shape { backend: "rocksdb", objects: false, embedded: false };
 const OBJECTS: Shape = Shape { backend: "hashmap", objects: true, embedded: true };
