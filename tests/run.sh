@@ -3,7 +3,7 @@
 # tests/run.sh [landing|full|bench]     every gate and every test; `landing` by default
 #
 #   landing   format, lints, docs, licences, static binary, image, tests of every level (three quarters of an hour warm on two cores)
-#   full      the same with twenty stop and start cycles, and the whole matrix of Flink's versions (hours)
+#   full      the same with twenty stop and start cycles, hundreds of random faults, and the whole matrix of Flink's versions (hours)
 #   bench     the figures, each beside a peer that is measured in the same run
 #
 # Flink, tools and build results are kept in ${SPTEST_CACHE:-~/.cache/savepointd}, outside the checkout.
@@ -18,6 +18,7 @@ case $size in
     landing) cycles=3 node_cycles=1 profile=default ignored=() versions=(1.15.4 1.17.2 1.20.5 2.3.0) ;;
     full)
         cycles=20 node_cycles=20 profile=full ignored=(--run-ignored all)
+        export SPTEST_FAULTS=${SPTEST_FAULTS:-100}
         versions=(1.14.6 1.15.4 1.16.3 1.17.2 1.18.1 1.19.3 1.20.5 2.0.1 2.2.1 2.3.0)
         ;;
     bench) cycles=0 ;;
@@ -135,7 +136,7 @@ if [ $stores = yes ]; then
     wait "$installing" || { cat "$stores_log" >&2; exit 1; }
     tests/flink/s3.sh 1.20.0
 else
-    left_out+=('binary(stores)' 'binary(flink) & test(/^(s3|hdfs)::/)')
+    left_out+=('binary(stores)' 'binary(flink) & test(/^(s3|hdfs)::|^chaos::.*object_store/)')
 fi
 if [ $prometheus = yes ]; then
     tests/prometheus.sh

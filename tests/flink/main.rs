@@ -14,6 +14,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chaos;
 mod crash;
 mod cycle;
 mod demo;

@@ -10,28 +10,32 @@ use super::support::stores::Store;
 
 /// A cluster that has nothing but this store; Flink reaches it at `endpoint`.
 fn cluster(store: &Store, endpoint: &str) -> Cluster {
+    cluster_with(store, endpoint, &[])
+}
+
+/// The same, with more of Flink's configuration.
+pub fn cluster_with(store: &Store, endpoint: &str, configuration: &[(&str, &str)]) -> Cluster {
     let secret = |name: &str| {
         let variable = store.variables.iter().find(|(known, _)| known == name);
         variable.map(|(_, value)| value.clone()).unwrap()
     };
-    let mut cluster = Cluster::with(
-        "1.20.5",
-        &[
-            ("state.checkpoints.dir", "s3://state/flink/chk"),
-            ("state.savepoints.dir", "s3://state/flink/sp"),
-            ("s3.endpoint", endpoint),
-            ("s3.path.style.access", "true"),
-            ("s3.access-key", &secret("AWS_ACCESS_KEY_ID")),
-            ("s3.secret-key", &secret("AWS_SECRET_ACCESS_KEY")),
-        ],
-    );
+    let (key, secret) = (secret("AWS_ACCESS_KEY_ID"), secret("AWS_SECRET_ACCESS_KEY"));
+    let own = [
+        ("state.checkpoints.dir", "s3://state/flink/chk"),
+        ("state.savepoints.dir", "s3://state/flink/sp"),
+        ("s3.endpoint", endpoint),
+        ("s3.path.style.access", "true"),
+        ("s3.access-key", &key),
+        ("s3.secret-key", &secret),
+    ];
+    let mut cluster = Cluster::with("1.20.5", &[&own[..], configuration].concat());
     cluster.variables.extend(store.variables.iter().cloned());
     cluster.variables.push(("FLINK_PLUGINS_DIR".to_owned(), script("tests/flink/s3.sh", "1.20.0")));
     cluster.record_url = Some("s3://state/records/orders".to_owned());
     cluster
 }
 
-fn endpoint(store: &Store) -> String {
+pub fn endpoint(store: &Store) -> String {
     store.variables.iter().find(|(name, _)| name == "AWS_ENDPOINT_URL").map(|(_, value)| value.clone()).unwrap()
 }
 

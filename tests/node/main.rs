@@ -19,6 +19,7 @@ mod manifest;
 mod node;
 mod witness;
 
+mod chaos;
 mod contended;
 mod denied;
 mod ended;

@@ -100,6 +100,13 @@ fn said(command: &Command, output: Output) -> Result<String, String> {
     Err(format!("{command:?}: {}\n{}{}", output.status, text(output.stderr), text(output.stdout)))
 }
 
+/// What a command inside the node prints, or how it failed.
+pub fn try_exec(arguments: &[&str]) -> Result<String, String> {
+    let mut command = node(&["exec"]);
+    let output = command.args(arguments).output().unwrap();
+    said(&command, output)
+}
+
 /// A command inside the node.
 pub fn exec(arguments: &[&str]) -> String {
     checked(node(&["exec"]).args(arguments))
@@ -186,6 +193,14 @@ impl Drop for Frozen {
             let _ = node(&["exec", "ctr", "task", "resume", id]).status();
         }
     }
+}
+
+/// The id of a container that runs, if it does.
+pub fn running_container(pod: &Value, name: &str) -> Option<String> {
+    let statuses = |key: &str| pod["status"][key].as_array().cloned().unwrap_or_default();
+    let mut all = statuses("containerStatuses").into_iter().chain(statuses("initContainerStatuses"));
+    let status = all.find(|status| status["name"] == name && status["state"]["running"].is_object())?;
+    status["containerID"].as_str()?.strip_prefix("containerd://").map(str::to_owned)
 }
 
 /// The id of a container as the container runtime knows it.

@@ -38,6 +38,14 @@ pub fn log(namespace: &str, uid: &str, container: &str) -> Vec<Line> {
     files.iter().flat_map(|file| lines(file)).collect()
 }
 
+/// Everything that the containers of this name said in a namespace.
+pub fn logs(namespace: &str, container: &str) -> Vec<Line> {
+    let pods = std::fs::read_dir(node::log().join("pods")).into_iter().flatten().flatten();
+    let uid = |name: &str| name.strip_prefix(&format!("{namespace}_"))?.rsplit_once('_').map(|(_, uid)| uid.to_owned());
+    let uids = pods.filter_map(|entry| uid(entry.file_name().to_str()?));
+    uids.flat_map(|uid| log(namespace, &uid, container)).collect()
+}
+
 /// The container runtime writes `TIME stdout|stderr F|P TEXT`, and breaks long lines into parts.
 fn lines(file: &Path) -> Vec<Line> {
     let text = std::fs::read_to_string(file).unwrap_or_default();

@@ -187,9 +187,11 @@ impl Cluster {
     /// The agent as a process of its own, for [`run_apart`](Self::run_apart).
     pub fn agent_apart(&self) -> Process {
         let mut command = Command::new(binary());
-        command
-            .args(["agent", "--record", &self.record()])
-            .args(["--set", &format!("socket={}", self.path("run.sock"))]);
+        self.environment(command.args(["agent", "--record", &self.record()]));
+        for setting in &self.settings {
+            command.args(["--set", setting]);
+        }
+        command.args(["--set", &format!("socket={}", self.path("run.sock"))]);
         command.args(["--set", &format!("control_socket={}", self.path("control.sock"))]);
         Process::start(command.args(["--set", &format!("admin.address=127.0.0.1:{}", self.admin)]))
     }

@@ -15,7 +15,14 @@ pub struct Life {
 
 /// The lives in a directory, oldest first; those without a record left out.
 pub fn lives(out: &Path) -> Vec<Life> {
+    lives_begun_before(out, i64::MAX)
+}
+
+/// Those that began before this, in milliseconds of the epoch.
+pub fn lives_begun_before(out: &Path, end: i64) -> Vec<Life> {
     let mut files: Vec<_> = std::fs::read_dir(out).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let begin = |file: &Path| file.file_name()?.to_str()?.split('-').next()?.parse::<i64>().ok();
+    files.retain(|file| begin(file).is_some_and(|begin| begin < end));
     files.sort();
     files.iter().filter_map(|file| life(&std::fs::read_to_string(file).unwrap())).collect()
 }

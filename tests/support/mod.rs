@@ -3,6 +3,8 @@
 #![allow(clippy::unused_self, reason = "what is done to a cluster reads best as its method")]
 #![allow(clippy::format_collect, clippy::format_push_string, clippy::option_option, reason = "short beats fast here")]
 
+#[allow(clippy::print_stdout, reason = "what strikes, and what comes of it, is read while it goes on")]
+pub mod chaos;
 pub mod chromium;
 pub mod fake_agent;
 pub mod fake_flink;

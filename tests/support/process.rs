@@ -106,6 +106,11 @@ impl Process {
         }
     }
 
+    /// Whether it has ended; its exit code is told by [`exit_code`](Self::exit_code).
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// The process id of a child of this process whose command line contains `word`.
     pub fn child_with(&self, word: &str) -> Option<Pid> {
         let own = self.child.id();

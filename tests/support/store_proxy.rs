@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -26,6 +27,8 @@ pub enum Fault {
     LostReply,
     /// Done, but this status is answered.
     DoneBut(u16),
+    /// Done, after so long.
+    Slow(Duration),
 }
 
 /// What stands behind the proxy.
@@ -191,6 +194,10 @@ async fn respond(
         Some(Fault::Status(status)) => Ok(answer(status)),
         Some(Fault::Reset) => Err(Broken),
         Some(Fault::Stall) => std::future::pending().await,
+        Some(Fault::Slow(wait)) => {
+            tokio::time::sleep(wait).await;
+            forward(upstream, request).await
+        }
         Some(Fault::LostReply) => {
             forward(upstream, request).await?;
             Err(Broken)
