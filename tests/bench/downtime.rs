@@ -1,0 +1,275 @@
+//! The downtime of a restart, from the last record before to the first one after, and where it goes.
+//!
+//! The JobManager is stopped and started again at once, the TaskManager stays: Flink alone, with the quickest stop that there is and
+//! its savepoint given to the next start; and savepointd, with a guard before the TaskManager.
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use jiff::Timestamp;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::figures::{Figure, middle, rounds};
+use super::stop::stop_by_rest;
+use super::support::flink::{Cluster, START, STOP};
+use super::support::process::Process;
+use super::support::{eventually, http};
+
+/// Restarts of Flink alone take a minute each.
+const ALONE: usize = 2;
+const GUARDED: usize = 5;
+/// The class that `standalone-job.sh` runs, as `ps` shows it.
+const JOB_MANAGER: &str = "ClusterEntryPoint";
+
+/// Flink's own: what a TaskManager without a guard waits by.
+const FLINKS_OWN: [(&str, &str); 3] =
+    [("heartbeat.interval", ""), ("heartbeat.timeout", ""), ("cluster.registration.error-delay", "")];
+
+pub(super) fn measure(version: &str) {
+    let alone = alone(version, rounds(ALONE), &FLINKS_OWN);
+    let guarded = Guarded::new(version, &FLINKS_OWN, &[]).restarts(rounds(GUARDED));
+    let whole: Vec<f64> = guarded.iter().map(|restart| restart.whole).collect();
+    let added: Vec<f64> = guarded.iter().map(|restart| restart.added * 1_000.0).collect();
+    phases(&guarded);
+    Figure::new("downtime, a process with a TaskManager that stays", middle(&whole), "s")
+        .spread(&whole)
+        .beside("Flink alone, stopped by REST and started from the savepoint at once", middle(&alone))
+        .bar("at most a quarter", middle(&whole) * 4.0 <= middle(&alone))
+        .tell();
+    Figure::new("downtime, a process: the goal", middle(&whole), "s").bar("at most 5 s", middle(&whole) <= 5.0).tell();
+    Figure::new("downtime, a process: what is not Flink's own", middle(&added), "ms")
+        .spread(&added)
+        .bar("at most 300 ms", middle(&added) <= 300.0)
+        .tell();
+}
+
+/// What might be set to make Flink's own part shorter, each beside what is set by default. Measured when it is asked for by name.
+pub(super) fn options(version: &str) {
+    const C1: &str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC";
+    let java = |text: &str| vec![("JDK_JAVA_OPTIONS".to_owned(), text.to_owned())];
+    let scripts_alone =
+        [java(C1), vec![("JVM_ARGS".to_owned(), "-XX:TieredStopAtLevel=4 -XX:-UseSerialGC".to_owned())]].concat();
+    let with = |key, value| [&FLINKS_OWN[..], &[(key, value)]].concat();
+    let ways = [
+        ("as it is", FLINKS_OWN.to_vec(), Vec::new()),
+        ("C1 and the serial collector in every JVM", FLINKS_OWN.to_vec(), java(C1)),
+        ("the same in the JVMs of Flink's scripts alone", FLINKS_OWN.to_vec(), scripts_alone),
+        ("a registration's first timeout of 20 ms", with("cluster.registration.initial-timeout", "20 ms"), Vec::new()),
+        ("a registration's error delay of 100 ms", with("cluster.registration.error-delay", "100"), Vec::new()),
+        (
+            "slots assigned at once",
+            with("jobmanager.adaptive-scheduler.resource-stabilization-timeout", "0 s"),
+            Vec::new(),
+        ),
+        ("requirements checked after 5 ms", with("slotmanager.requirement-check-delay", "5 ms"), Vec::new()),
+    ];
+    let mut usual = None;
+    for (name, configuration, variables) in ways {
+        let restarts = Guarded::new(version, &configuration, &variables).restarts(rounds(GUARDED));
+        let whole: Vec<f64> = restarts.iter().map(|restart| restart.whole).collect();
+        println!("{name}:");
+        phases(&restarts);
+        let figure = Figure::new(format!("downtime, {name}"), middle(&whole), "s").spread(&whole);
+        match *usual.get_or_insert(middle(&whole)) {
+            usual if name == "as it is" => figure.ratio(middle(&whole) / usual).tell(),
+            usual => figure.beside("as it is", usual).tell(),
+        }
+    }
+}
+
+/// One restart.
+struct Restart {
+    /// From the last record to the first, in seconds.
+    whole: f64,
+    /// What savepointd took of that.
+    added: f64,
+    phases: Vec<(&'static str, f64)>,
+}
+
+/// Where the time went, in medians of each part.
+fn phases(restarts: &[Restart]) {
+    let Some(first) = restarts.first() else { return };
+    let parts: Vec<String> = first
+        .phases
+        .iter()
+        .enumerate()
+        .map(|(at, (name, _))| {
+            let values: Vec<f64> = restarts.iter().map(|restart| restart.phases[at].1).collect();
+            format!("{name} {:.2} s", middle(&values))
+        })
+        .collect();
+    println!("  {}", parts.join(", "));
+}
+
+struct Guarded {
+    cluster: Cluster,
+    guard: Process,
+}
+
+impl Guarded {
+    fn new(version: &str, configuration: &[(&str, &str)], variables: &[(String, String)]) -> Self {
+        let mut cluster = Cluster::with(version, configuration);
+        // As it is run in earnest.
+        cluster.variables = variables.to_vec();
+        // What the agent sees of a stop is a part of the table.
+        cluster.settings.push("log.level=debug".to_owned());
+        let guard = cluster.guarded_task_manager();
+        Self { cluster, guard }
+    }
+
+    fn restarts(self, count: usize) -> Vec<Restart> {
+        let Self { cluster, guard } = self;
+        let (mut process, _) = cluster.run_confirmed();
+        let mut restarts = Vec::new();
+        for _ in 0..count {
+            cluster.progress(1_000);
+            let (restart, next) = restart(&cluster, process);
+            restarts.push(restart);
+            process = next;
+        }
+        cluster.stop(process);
+        cluster.assert_exactly_once(&cluster.lives());
+        drop(guard);
+        restarts
+    }
+}
+
+fn restart(cluster: &Cluster, mut process: Process) -> (Restart, Process) {
+    process.signal(Signal::SIGTERM);
+    assert_eq!(process.exit_code(STOP), 143, "{}", process.text());
+    let exited = now();
+    let seen = Observed::of(cluster, |cluster| cluster.run());
+    let first = seen.first_record;
+    let next = seen.process;
+    cluster.confirmed(&next);
+
+    let old = process.log();
+    let at = |log: &[Value], is: &dyn Fn(&Value) -> bool| time_of(log.iter().find(|line| is(line)).unwrap());
+    let says = |message: &'static str| move |line: &Value| line["message"] == message;
+    let complete = at(&old, &|line| line["event"].as_str().is_some_and(|event| event.starts_with("Polled(Completed(")));
+    let durable = at(&old, &says("stopped"));
+    let released = at(&old, &says("ending the entrypoint"));
+    let ended = at(&old, &says("the entrypoint has ended"));
+    let started = at(&next.log(), &says("the entrypoint is started"));
+    let last = seen.last_record;
+    let restart = Restart {
+        whole: first - last,
+        added: (released - complete) + (exited - ended) + (started - seen.begun),
+        phases: vec![
+            ("stop", durable - last),
+            ("release", exited - durable),
+            ("gate", started - seen.begun),
+            ("Flink's scripts", seen.java - started),
+            ("JVM", seen.listed - seen.java),
+            ("job start", seen.deployed - seen.listed),
+            ("restore", first - seen.deployed),
+        ],
+    };
+    (restart, next)
+}
+
+/// Restarts of Flink as it is: downtimes.
+fn alone(version: &str, count: usize, configuration: &[(&str, &str)]) -> Vec<f64> {
+    let mut cluster = Cluster::with(version, configuration);
+    cluster.variables.clear();
+    cluster.start_task_manager();
+    let mut process = cluster.run_plain(None);
+    let mut downtimes = Vec::new();
+    for _ in 0..count {
+        let job = cluster.all_running();
+        cluster.progress(1_000);
+        let from = stop_by_rest(&cluster, &job);
+        process.signal(Signal::SIGTERM);
+        process.exit_code(STOP);
+        let seen = Observed::of(&cluster, |cluster| cluster.run_plain(Some(&from)));
+        downtimes.push(seen.first_record - seen.last_record);
+        process = seen.process;
+    }
+    cluster.all_running();
+    process.signal(Signal::SIGTERM);
+    process.exit_code(STOP);
+    cluster.assert_exactly_once(&cluster.lives());
+    downtimes
+}
+
+/// A start as it is seen from outside, in seconds of the clock.
+struct Observed {
+    process: Process,
+    /// The last record that was written before.
+    last_record: f64,
+    begun: f64,
+    /// The JobManager's JVM is there.
+    java: f64,
+    /// Its REST API lists the job.
+    listed: f64,
+    /// A task was handed to the TaskManager.
+    deployed: f64,
+    first_record: f64,
+}
+
+impl Observed {
+    fn of(cluster: &Cluster, start: impl Fn(&Cluster) -> Process) -> Self {
+        let out = cluster.dir.path().join("out");
+        let (lives, last_record) = written(&out);
+        let begun = now();
+        let process = start(cluster);
+        let mut times: [Option<f64>; 3] = [None; 3];
+        let mut asked: Option<Instant> = None;
+        let first_record = eventually("the first record", START, || {
+            if times[0].is_none() && is_java(&process) {
+                times[0] = Some(now());
+            }
+            // Not so often that it matters to a JVM that starts.
+            if times[2].is_none() && asked.is_none_or(|asked| asked.elapsed() > Duration::from_millis(40)) {
+                asked = Some(Instant::now());
+                let overview = http::json(cluster.rest, "/jobs/overview");
+                if let Some(job) = overview.as_ref().map(|overview| &overview["jobs"][0]).filter(|job| job.is_object())
+                {
+                    times[1].get_or_insert_with(now);
+                    let tasks = |state: &str| job["tasks"][state].as_u64().unwrap_or(0);
+                    if tasks("initializing") + tasks("deploying") + tasks("running") > 0 {
+                        times[2] = Some(now());
+                    }
+                }
+            }
+            (written(&out).0 > lives).then(now)
+        });
+        let [java, listed, deployed] = times;
+        let listed = listed.unwrap_or(first_record);
+        Self {
+            process,
+            last_record,
+            begun,
+            java: java.unwrap_or(listed),
+            listed,
+            deployed: deployed.unwrap_or(first_record),
+            first_record,
+        }
+    }
+}
+
+fn is_java(process: &Process) -> bool {
+    let own = std::fs::read(format!("/proc/{}/cmdline", process.pid())).unwrap_or_default();
+    String::from_utf8_lossy(&own).contains(JOB_MANAGER) || process.child_with(JOB_MANAGER).is_some()
+}
+
+/// How many lives have written a record, and when the last one was written.
+fn written(out: &Path) -> (usize, f64) {
+    let files = std::fs::read_dir(out).unwrap().map(|entry| entry.unwrap().metadata().unwrap());
+    let times: Vec<f64> = files.filter(|file| file.len() > 0).map(|file| seconds(file.modified().unwrap())).collect();
+    (times.len(), times.iter().copied().fold(0.0, f64::max))
+}
+
+fn now() -> f64 {
+    seconds(SystemTime::now())
+}
+
+fn seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+fn time_of(line: &Value) -> f64 {
+    let at: Timestamp = line["timestamp"].as_str().unwrap().parse().unwrap();
+    at.as_microsecond() as f64 / 1e6
+}
