@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::figures::{Figure, middle, rounds};
@@ -46,36 +47,34 @@ pub(super) fn measure(version: &str) {
 
 /// What might be set to make Flink's own part shorter, each beside what is set by default. Measured when it is asked for by name.
 pub(super) fn options(version: &str) {
-    const C1: &str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC";
-    let java = |text: &str| vec![("JDK_JAVA_OPTIONS".to_owned(), text.to_owned())];
-    let scripts_alone =
-        [java(C1), vec![("JVM_ARGS".to_owned(), "-XX:TieredStopAtLevel=4 -XX:-UseSerialGC".to_owned())]].concat();
+    let quick_scripts = [
+        ("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1"),
+        // Back to what it is by default, in what is more than a script's.
+        ("JVM_ARGS", "-XX:TieredStopAtLevel=4"),
+    ];
+    let jvms = [("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")];
     let with = |key, value| [&FLINKS_OWN[..], &[(key, value)]].concat();
-    let ways = [
-        ("as it is", FLINKS_OWN.to_vec(), Vec::new()),
-        ("C1 and the serial collector in every JVM", FLINKS_OWN.to_vec(), java(C1)),
-        ("the same in the JVMs of Flink's scripts alone", FLINKS_OWN.to_vec(), scripts_alone),
-        ("a registration's first timeout of 20 ms", with("cluster.registration.initial-timeout", "20 ms"), Vec::new()),
-        ("a registration's error delay of 100 ms", with("cluster.registration.error-delay", "100"), Vec::new()),
-        (
-            "slots assigned at once",
-            with("jobmanager.adaptive-scheduler.resource-stabilization-timeout", "0 s"),
-            Vec::new(),
-        ),
-        ("requirements checked after 5 ms", with("slotmanager.requirement-check-delay", "5 ms"), Vec::new()),
+    let ways: [(&str, Vec<(&str, &str)>, &[(&str, &str)]); 5] = [
+        ("as it is", FLINKS_OWN.to_vec(), &[]),
+        ("C1 alone in the JVMs of Flink's scripts", FLINKS_OWN.to_vec(), &quick_scripts),
+        ("C1 alone and the serial collector in every JVM", FLINKS_OWN.to_vec(), &jvms),
+        ("a registration's first timeout of 20 ms", with("cluster.registration.initial-timeout", "20 ms"), &[]),
+        ("requirements checked after 5 ms", with("slotmanager.requirement-check-delay", "5 ms"), &[]),
     ];
     let mut usual = None;
-    for (name, configuration, variables) in ways {
-        let restarts = Guarded::new(version, &configuration, &variables).restarts(rounds(GUARDED));
+    let mut tell = |name: &str, guarded: Guarded| {
+        let restarts = guarded.restarts(rounds(GUARDED));
         let whole: Vec<f64> = restarts.iter().map(|restart| restart.whole).collect();
-        println!("{name}:");
         phases(&restarts);
         let figure = Figure::new(format!("downtime, {name}"), middle(&whole), "s").spread(&whole);
-        match *usual.get_or_insert(middle(&whole)) {
-            usual if name == "as it is" => figure.ratio(middle(&whole) / usual).tell(),
-            usual => figure.beside("as it is", usual).tell(),
-        }
+        let usual = *usual.get_or_insert(middle(&whole));
+        if name == "as it is" { figure.tell() } else { figure.beside("as it is", usual).tell() }
+    };
+    for (name, configuration, variables) in ways {
+        tell(name, Guarded::new(version, &configuration, variables));
     }
+    tell("classes from an archive (class data sharing)", Guarded::with_archives(version, &[]));
+    tell("both: C1 alone in scripts, and archives", Guarded::with_archives(version, &quick_scripts));
 }
 
 /// One restart.
@@ -85,6 +84,8 @@ struct Restart {
     /// What savepointd took of that.
     added: f64,
     phases: Vec<(&'static str, f64)>,
+    /// Processor time of JobManager, TaskManager and their scripts until the first record: what a busy machine does not change.
+    processor: f64,
 }
 
 /// Where the time went, in medians of each part.
@@ -99,7 +100,8 @@ fn phases(restarts: &[Restart]) {
             format!("{name} {:.2} s", middle(&values))
         })
         .collect();
-    println!("  {}", parts.join(", "));
+    let processor: Vec<f64> = restarts.iter().map(|restart| restart.processor).collect();
+    println!("  {}; {:.1} s of processor time", parts.join(", "), middle(&processor));
 }
 
 struct Guarded {
@@ -108,12 +110,36 @@ struct Guarded {
 }
 
 impl Guarded {
-    fn new(version: &str, configuration: &[(&str, &str)], variables: &[(String, String)]) -> Self {
+    fn new(version: &str, configuration: &[(&str, &str)], variables: &[(&str, &str)]) -> Self {
         let mut cluster = Cluster::with(version, configuration);
         // As it is run in earnest.
-        cluster.variables = variables.to_vec();
+        cluster.variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         // What the agent sees of a stop is a part of the table.
         cluster.settings.push("log.level=debug".to_owned());
+        let guard = cluster.guarded_task_manager();
+        Self { cluster, guard }
+    }
+
+    /// The same with the classes that both JVMs load in archives, as an image may have them.
+    fn with_archives(version: &str, variables: &[(&str, &str)]) -> Self {
+        let recording = [("JVM_ARGS", "-XX:+RecordDynamicDumpInfo")];
+        let Self { cluster, guard } = Self::new(version, &FLINKS_OWN, &recording);
+        let (process, _) = cluster.run_confirmed();
+        cluster.progress(1_000);
+        let archive = |name: &str| archive_of(&cluster, name);
+        for (name, pid) in [("jobmanager", cluster.job_manager(&process)), ("taskmanager", task_manager(&guard))] {
+            let dump = [&pid.to_string(), "VM.cds", "dynamic_dump", &archive(name)];
+            let dumped = std::process::Command::new("jcmd").args(dump).output().unwrap();
+            assert!(Path::new(&archive(name)).exists(), "{}", String::from_utf8_lossy(&dumped.stdout));
+        }
+        cluster.stop(process);
+        drop(guard);
+        let mut cluster = cluster;
+        cluster.configure(
+            &["jobmanager", "taskmanager"]
+                .map(|name| format!("env.java.opts.{name}: -XX:SharedArchiveFile={}", archive_of(&cluster, name))),
+        );
+        cluster.variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let guard = cluster.guarded_task_manager();
         Self { cluster, guard }
     }
@@ -124,7 +150,7 @@ impl Guarded {
         let mut restarts = Vec::new();
         for _ in 0..count {
             cluster.progress(1_000);
-            let (restart, next) = restart(&cluster, process);
+            let (restart, next) = restart(&cluster, &guard, process);
             restarts.push(restart);
             process = next;
         }
@@ -135,13 +161,19 @@ impl Guarded {
     }
 }
 
-fn restart(cluster: &Cluster, mut process: Process) -> (Restart, Process) {
+fn archive_of(cluster: &Cluster, name: &str) -> String {
+    cluster.dir.path().join(format!("{name}.jsa")).display().to_string()
+}
+
+fn restart(cluster: &Cluster, guard: &Process, mut process: Process) -> (Restart, Process) {
     process.signal(Signal::SIGTERM);
     assert_eq!(process.exit_code(STOP), 143, "{}", process.text());
     let exited = now();
     let seen = Observed::of(cluster, |cluster| cluster.run());
     let first = seen.first_record;
     let next = seen.process;
+    let jvms = [cluster.job_manager(&next), task_manager(guard)];
+    let processor = jvms.map(processor_time).iter().sum();
     cluster.confirmed(&next);
 
     let old = process.log();
@@ -165,6 +197,7 @@ fn restart(cluster: &Cluster, mut process: Process) -> (Restart, Process) {
             ("job start", seen.deployed - seen.listed),
             ("restore", first - seen.deployed),
         ],
+        processor,
     };
     (restart, next)
 }
@@ -247,6 +280,18 @@ impl Observed {
             first_record,
         }
     }
+}
+
+fn task_manager(guard: &Process) -> Pid {
+    eventually("the TaskManager's process", START, || guard.child_with("TaskManagerRunner"))
+}
+
+/// What a process and the children that it has waited for have used, in seconds. (Flink's scripts become the JVM.)
+fn processor_time(pid: Pid) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    // A tick is 10 ms.
+    fields[11..15].iter().map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
 }
 
 fn is_java(process: &Process) -> bool {
