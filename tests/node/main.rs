@@ -21,6 +21,7 @@ mod witness;
 
 mod contended;
 mod denied;
+mod downtime;
 mod ended;
 mod high_availability;
 mod manifests;
