@@ -54,12 +54,17 @@ pub(super) fn options(version: &str) {
     ];
     let jvms = [("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")];
     let with = |key, value| [&FLINKS_OWN[..], &[(key, value)]].concat();
-    let ways: [(&str, Vec<(&str, &str)>, &[(&str, &str)]); 5] = [
+    // A guard leaves such a TaskManager alone.
+    let stays =
+        [("heartbeat.interval", "1000"), ("heartbeat.timeout", "4000"), ("cluster.registration.error-delay", "100")];
+    let ways: [(&str, Vec<(&str, &str)>, &[(&str, &str)]); 7] = [
         ("as it is", FLINKS_OWN.to_vec(), &[]),
         ("C1 alone in the JVMs of Flink's scripts", FLINKS_OWN.to_vec(), &quick_scripts),
         ("C1 alone and the serial collector in every JVM", FLINKS_OWN.to_vec(), &jvms),
         ("a registration's first timeout of 20 ms", with("cluster.registration.initial-timeout", "20 ms"), &[]),
         ("requirements checked after 5 ms", with("slotmanager.requirement-check-delay", "5 ms"), &[]),
+        ("the same TaskManager, by heartbeats of 1 s and 4 s", stays.to_vec(), &[]),
+        ("such heartbeats, and C1 alone in scripts", stays.to_vec(), &quick_scripts),
     ];
     let mut usual = None;
     let mut tell = |name: &str, guarded: Guarded| {
@@ -166,14 +171,17 @@ fn archive_of(cluster: &Cluster, name: &str) -> String {
 }
 
 fn restart(cluster: &Cluster, guard: &Process, mut process: Process) -> (Restart, Process) {
+    let before = task_manager(guard);
+    let used_before = processor_time(before);
     process.signal(Signal::SIGTERM);
     assert_eq!(process.exit_code(STOP), 143, "{}", process.text());
     let exited = now();
     let seen = Observed::of(cluster, |cluster| cluster.run());
     let first = seen.first_record;
     let next = seen.process;
-    let jvms = [cluster.job_manager(&next), task_manager(guard)];
-    let processor = jvms.map(processor_time).iter().sum();
+    let after = task_manager(guard);
+    let of_task_manager = processor_time(after) - if after == before { used_before } else { 0.0 };
+    let processor = processor_time(cluster.job_manager(&next)) + of_task_manager;
     cluster.confirmed(&next);
 
     let old = process.log();
