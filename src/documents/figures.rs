@@ -72,7 +72,7 @@ fn table(lines: &str) -> (String, Vec<[String; 4]>) {
         let mut figure: Figure = serde_json::from_str(line).unwrap();
         // What is usual needs no mention.
         if let Some(head) = heads.last().filter(|head| head.flink != heads[0].flink) {
-            figure.name += &format!(" (Flink {})", head.flink);
+            figure.name = format!("{} (Flink {})", figure.name, head.flink);
         }
         match figures.iter_mut().find(|known| known.name == figure.name) {
             Some(known) => *known = figure,

@@ -70,20 +70,14 @@ impl Figure {
     pub(super) fn tell(self) {
         let Self { name, value, unit, .. } = &self;
         let amount = |value: f64| format!("{} {unit}", rounded(value)).trim_end().to_owned();
-        let mut line = format!("{name:<66} {:>12}", amount(*value));
-        if let Some([least, most]) = self.spread {
-            line += &format!("  ({} to {})", rounded(least), rounded(most));
-        }
-        if let (Some(peer), Some(value)) = (&self.peer, self.peer_value) {
-            line += &format!("  beside {} {peer}", amount(value));
-        }
-        if let Some(ratio) = self.ratio {
-            line += &format!(", ratio {ratio:.2}");
-        }
-        if let (Some(bar), Some(held)) = (&self.bar, self.held) {
-            line += &format!("   bar: {bar}: {}", if held { "met" } else { "MISSED" });
-        }
-        println!("{line}");
+        let spread = self.spread.map(|[least, most]| format!("  ({} to {})", rounded(least), rounded(most)));
+        let peer = self.peer.as_ref().zip(self.peer_value);
+        let peer = peer.map(|(peer, value)| format!("  beside {} {peer}", amount(value)));
+        let ratio = self.ratio.map(|ratio| format!(", ratio {ratio:.2}"));
+        let bar = self.bar.as_ref().zip(self.held);
+        let bar = bar.map(|(bar, held)| format!("   bar: {bar}: {}", if held { "met" } else { "MISSED" }));
+        let more: String = [spread, peer, ratio, bar].into_iter().flatten().collect();
+        println!("{name:<66} {:>12}{more}", amount(*value));
         keep(&json!(self));
     }
 }
