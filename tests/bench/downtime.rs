@@ -45,6 +45,9 @@ pub(super) fn measure(version: &str) {
         .tell();
 }
 
+/// How it is called, Flink's configuration, and the environment.
+type Way<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a [(&'a str, &'a str)]);
+
 /// What might be set to make Flink's own part shorter, each beside what is set by default. Measured when it is asked for by name.
 pub(super) fn options(version: &str) {
     let quick_scripts = [
@@ -57,7 +60,7 @@ pub(super) fn options(version: &str) {
     // A guard leaves such a TaskManager alone.
     let stays =
         [("heartbeat.interval", "1000"), ("heartbeat.timeout", "4000"), ("cluster.registration.error-delay", "100")];
-    let ways: [(&str, Vec<(&str, &str)>, &[(&str, &str)]); 7] = [
+    let ways: [Way; 7] = [
         ("as it is", FLINKS_OWN.to_vec(), &[]),
         ("C1 alone in the JVMs of Flink's scripts", FLINKS_OWN.to_vec(), &quick_scripts),
         ("C1 alone and the serial collector in every JVM", FLINKS_OWN.to_vec(), &jvms),
@@ -72,7 +75,7 @@ pub(super) fn options(version: &str) {
         let whole: Vec<f64> = restarts.iter().map(|restart| restart.whole).collect();
         phases(&restarts);
         let figure = Figure::new(format!("downtime, {name}"), middle(&whole), "s").spread(&whole);
-        let usual = *usual.get_or_insert(middle(&whole));
+        let usual = *usual.get_or_insert_with(|| middle(&whole));
         if name == "as it is" { figure.tell() } else { figure.beside("as it is", usual).tell() }
     };
     for (name, configuration, variables) in ways {
@@ -176,7 +179,7 @@ fn restart(cluster: &Cluster, guard: &Process, mut process: Process) -> (Restart
     process.signal(Signal::SIGTERM);
     assert_eq!(process.exit_code(STOP), 143, "{}", process.text());
     let exited = now();
-    let seen = Observed::of(cluster, |cluster| cluster.run());
+    let seen = Observed::of(cluster, Cluster::run);
     let first = seen.first_record;
     let next = seen.process;
     let after = task_manager(guard);

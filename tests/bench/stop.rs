@@ -53,7 +53,7 @@ fn of_size(version: &str, bytes: u64, size: &str, pairs: usize, some: usize) -> 
     let (mut ours, mut poller, mut slow): (Vec<f64>, Vec<f64>, [Vec<f64>; 2]) = Default::default();
     for pair in 0..pairs {
         // The first one makes the state.
-        if pair % 2 == 0 {
+        if pair.is_multiple_of(2) {
             ours.push(bench.ours());
             poller.push(bench.plain(poll));
         } else {
