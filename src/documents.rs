@@ -1,5 +1,7 @@
 //! Documents are held to the code: tables that are made of it, and tables that it is compared with.
 
+mod figures;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

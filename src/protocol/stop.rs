@@ -434,7 +434,9 @@ impl Stop {
         match reply {
             PollReply::InProgress => {
                 let so_far = now.since(self.posted.unwrap_or(now));
-                self.pause(now, pace(so_far), State::Poll(attempt));
+                // The others have to be asked, too.
+                let part = if self.plan.several { 20 } else { 100 };
+                self.pause(now, pace(so_far, part), State::Poll(attempt));
             }
             PollReply::Completed(location) => self.go(now, State::Verify { attempt, location }),
             PollReply::Failed { reason, transient } => self.search(now, attempt, reason, transient),
@@ -461,9 +463,9 @@ impl Stop {
     }
 }
 
-/// When to ask again for what has been under way for so long. A twentieth of that: prompt when it is quick, light when it is slow.
-fn pace(so_far: Duration) -> Duration {
-    (so_far / 20).clamp(Duration::from_millis(10), Duration::from_millis(250))
+/// When to ask again for what has been under way for so long. A part of that: prompt when it is quick, light when it is slow.
+fn pace(so_far: Duration, part: u32) -> Duration {
+    (so_far / part).clamp(Duration::from_millis(10), Duration::from_millis(250))
 }
 
 fn patience(now: Moment, cutoff: Moment) -> Moment {

@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod downtime;
 mod estimate;
 mod figures;
 mod rest;
@@ -35,7 +36,10 @@ fn main() {
     }
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let version = std::env::var("SPTEST_FLINK").unwrap_or_else(|_| "1.20.5".to_owned());
-    let parts: [Part; 7] = [
+    // Not by themselves: they help to choose what is to be set.
+    let on_demand: [Part; 1] = [("options", downtime::options)];
+    figures::head(&version);
+    let parts: [Part; 8] = [
         ("binary", |_| {
             let size = std::fs::metadata(support::process::binary()).unwrap().len();
             bar("size", format!("{:.1} MiB", size as f64 / f64::from(1 << 20)), "at most 10 MiB", size <= 10 << 20);
@@ -43,11 +47,14 @@ fn main() {
         ("start", |_| start::measure()),
         ("verify", |_| verify::measure()),
         ("stop", stop::measure),
+        ("downtime", downtime::measure),
         ("session", session::measure),
         ("rest", rest::measure),
         ("estimate", estimate::measure),
     ];
-    for (name, measure) in parts.iter().filter(|(name, _)| asked.is_empty() || asked.iter().any(|one| one == name)) {
+    let is_asked_for = |name: &str| asked.iter().any(|one| one == name);
+    let usual = parts.iter().filter(|(name, _)| asked.is_empty() || is_asked_for(name));
+    for (name, measure) in usual.chain(on_demand.iter().filter(|(name, _)| is_asked_for(name))) {
         println!("\n== {name}, Flink {version}");
         measure(&version);
     }

@@ -22,6 +22,7 @@ mod witness;
 mod chaos;
 mod contended;
 mod denied;
+mod downtime;
 mod ended;
 mod high_availability;
 mod manifests;

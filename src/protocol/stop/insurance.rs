@@ -67,7 +67,7 @@ impl Stop {
     pub(super) fn checkpoint_polled(&mut self, asked: OnDemand, reply: &CheckpointReply, now: Moment) {
         match reply {
             CheckpointReply::InProgress => {
-                let pause = super::pace(now.since(asked.since));
+                let pause = super::pace(now.since(asked.since), 20);
                 self.pause(now, pause, State::PollCheckpoint(asked));
             }
             CheckpointReply::Lost(_) => self.pause(now, RETRY, State::PollCheckpoint(asked)),

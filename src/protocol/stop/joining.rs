@@ -87,7 +87,7 @@ impl Stop {
     /// Looks again later whether it still is under way, and whether the job still runs.
     fn await_others(&mut self, so_far: Duration, now: Moment) {
         self.look_until = super::patience(now, self.plan.deadline.cutoff());
-        self.pause(now, super::pace(so_far), State::Look);
+        self.pause(now, super::pace(so_far, 20), State::Look);
     }
 
     fn join(&mut self, job_id: JobId, so_far: Duration, now: Moment) {
@@ -115,7 +115,7 @@ impl Stop {
     pub(super) fn joined(&mut self, joining: Joining, reply: PollReply, now: Moment) {
         match reply {
             PollReply::InProgress => {
-                let pause = super::pace(now.since(joining.since));
+                let pause = super::pace(now.since(joining.since), 20);
                 self.pause(now, pause, State::Join(joining));
             }
             PollReply::Lost(_) => self.pause(now, RETRY, State::Join(joining)),

@@ -16,8 +16,13 @@ const JAR: &str = "seqjob.jar";
 impl Cluster {
     /// A session cluster with a slot for each of so many jobs.
     pub fn session(version: &str, jobs: usize) -> Self {
+        Self::session_with(version, jobs, &[])
+    }
+
+    /// The same, with more of Flink's configuration.
+    pub fn session_with(version: &str, jobs: usize, more: &[(&str, &str)]) -> Self {
         let slots = jobs.to_string();
-        let configuration = [
+        let mut configuration = vec![
             ("taskmanager.numberOfTaskSlots", slots.as_str()),
             ("jobmanager.memory.process.size", "1000m"),
             ("taskmanager.memory.process.size", "1400m"),
@@ -26,6 +31,7 @@ impl Cluster {
             ("heartbeat.interval", ""),
             ("heartbeat.timeout", ""),
         ];
+        configuration.extend(more);
         let cluster = Self::with(version, &configuration);
         // What lies there already counts as uploaded.
         let uploads = cluster.dir.path().join("flink-web-upload");
