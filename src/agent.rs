@@ -166,7 +166,7 @@ pub async fn run(config: Config, settings: Vec<Setting>, mut signals: Signals) -
         let admin = async {
             match &admin_listener {
                 Some(listener) => {
-                    http::serve(async || admin::accept(listener, &callers).await, admin::handler(&agent)).await
+                    http::serve(async || admin::accept(listener, &callers).await, admin::handler(&agent)).await;
                 }
                 None => std::future::pending().await,
             }

@@ -219,7 +219,7 @@ where
 /// If the connection broke, or the answer is longer than any.
 pub async fn whole(response: Response<Incoming>) -> Result<Bytes, Error> {
     let body = Limited::new(response.into_body(), MOST).collect().await;
-    body.map(|body| body.to_bytes()).map_err(|error| Error::TooLong(error.to_string()))
+    body.map(http_body_util::Collected::to_bytes).map_err(|error| Error::TooLong(error.to_string()))
 }
 
 /// Sends JSON over a Unix socket and reads the JSON that comes back.
