@@ -32,7 +32,7 @@ impl Result {
     }
 
     pub fn words(&self) -> String {
-        self.0.as_ref().map_or("did not come".to_owned(), Outcome::words)
+        self.0.as_ref().map_or_else(|| "did not come".to_owned(), Outcome::words)
     }
 }
 

@@ -134,8 +134,8 @@ fn kind(entries: &[Value], told: Option<&str>, base: &str) -> String {
     if told.contains("/chk-") {
         return "checkpoint".to_owned();
     }
-    let saved = entries.iter().filter(|entry| what(entry) == "saved");
-    let found = saved.filter(|entry| entry["fact"]["point"]["path"] == told).last();
+    let is_it = |entry: &&Value| what(entry) == "saved" && entry["fact"]["point"]["path"] == told;
+    let found = entries.iter().rfind(is_it);
     let kind = found.and_then(|entry| entry["fact"]["kind"].as_str()).unwrap_or("unrecorded");
     kind.to_owned()
 }

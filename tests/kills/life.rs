@@ -65,7 +65,7 @@ impl Life {
         let world = if self == Self::Pods { World::in_kubernetes() } else { World::new() };
         let pods = (self == Self::Pods).then(|| Pods::new(&world));
         let base = match &pods {
-            Some(pods) => pods.one_epoch(&world),
+            Some(_) => Pods::one_epoch(&world),
             None => world.one_epoch(),
         };
         let (told, early) = (Arc::default(), Arc::default());
@@ -119,7 +119,7 @@ fn watch(
     };
     // Where the agent itself was told to end, its time ran from then on: that is judged by the outcome.
     let by_itself = strike.is_some_and(|strike| strike.blow == Blow::Term);
-    let late = move || by_itself || told.lock().unwrap().is_some_and(|told| told.elapsed() >= GRACE - RESERVE);
+    let late = move || by_itself || told.lock().unwrap().is_some_and(|told| told.elapsed() + RESERVE >= GRACE);
     // A guard that hears nobody, or of no job, has nothing to hold for.
     let guard = strike.is_none().then_some("guard sends SIGTERM to the TaskManager");
     let ends: Vec<&str> = guard.into_iter().chain(["run sends SIGTERM to the entrypoint"]).collect();
@@ -249,7 +249,7 @@ impl Scene<'_> {
 
     /// How the next start is made.
     fn next(&self) -> How {
-        self.pods.as_ref().map_or_else(how, |pods| pods.next(self.world)).waits()
+        self.pods.as_ref().map_or_else(how, |_| Pods::next(self.world)).waits()
     }
 
     /// What stood still goes on, beside the next epoch.

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and real processes need the real clock"
 )]
 #![allow(unreachable_pub, reason = "nobody else uses it")]
+#![allow(clippy::format_push_string, reason = "short beats fast here")]
 #![allow(clippy::print_stderr, reason = "a test that can't run here says so")]
 
 #[path = "../support/mod.rs"]

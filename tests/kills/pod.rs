@@ -42,7 +42,7 @@ impl Pods {
     }
 
     /// The epoch of the pod before.
-    pub fn one_epoch(&self, world: &World) -> String {
+    pub fn one_epoch(world: &World) -> String {
         let uid = world.api().add_pod("orders-1", "127.0.0.1");
         let process = world.up(&in_pod(how(), "orders-1", &uid, free_port()));
         let base = world.stopped_with_savepoint(process);
@@ -121,7 +121,7 @@ impl Pods {
         problems
     }
 
-    pub fn next(&self, world: &World) -> How {
+    pub fn next(world: &World) -> How {
         let uid = world.api().add_pod("orders-3", "127.0.0.1");
         in_pod(how(), "orders-3", &uid, free_port())
     }

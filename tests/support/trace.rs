@@ -8,6 +8,7 @@ mod name;
 mod tracer;
 
 use std::fs::File;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -204,7 +205,7 @@ pub fn can_trace() -> bool {
     let can = cfg!(target_arch = "x86_64") && tracer::probe();
     if !can {
         assert!(std::env::var("CI").is_err(), "no process can be traced here (ptrace, x86-64)");
-        eprintln!("not run: no process can be traced here (ptrace, x86-64)");
+        let _ = writeln!(std::io::stderr(), "not run: no process can be traced here (ptrace, x86-64)");
     }
     can
 }

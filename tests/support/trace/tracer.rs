@@ -29,6 +29,7 @@ const OPTIONS: Options = Options::PTRACE_O_TRACESYSGOOD
 type Ended = Arc<Mutex<Option<(i32, Instant)>>>;
 
 /// Starts the command, which waits for a line, in a thread that traces it to its end.
+#[allow(clippy::zombie_processes, reason = "the tracer waits for it, with everything else")]
 pub(super) fn start(trace: Arc<Trace>, mut command: Command, ended: Ended) -> Pid {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
@@ -157,39 +158,36 @@ impl Tracer {
         self.threads.insert(pid.as_raw(), Thread { process, ..Thread::default() });
         // Until it runs another program it is its parent's hand.
         let parent = number("PPid:").and_then(|parent| self.processes.get(&parent).cloned());
-        self.processes.entry(process).or_insert(parent.unwrap_or(Process { role: None, of: process }));
+        self.processes.entry(process).or_insert_with(|| parent.unwrap_or(Process { role: None, of: process }));
         process
     }
 
     fn at_an_event(&mut self, pid: Pid, event: i32) {
         self.process_of(pid);
-        match event {
-            nix::libc::PTRACE_EVENT_EXEC => {
-                let Some(role) = role(pid) else {
-                    // Another program, or not ours yet.
-                    if pid == self.root {
-                        return self.resume(pid, None);
-                    }
-                    let mine = self.strike_after(pid);
-                    self.threads.remove(&pid.as_raw());
-                    self.processes.remove(&pid.as_raw());
-                    if mine {
-                        let _ = ptrace::detach(pid, None);
-                    }
-                    return;
-                };
-                let stays = self.strike_after(pid);
-                // It is still in that call.
-                if let (Ok(registers), Some(thread)) = (ptrace::getregs(pid), self.threads.get_mut(&pid.as_raw())) {
-                    thread.entry = Some(Entry::of(&registers));
+        if event == nix::libc::PTRACE_EVENT_EXEC {
+            let Some(role) = role(pid) else {
+                // Another program, or not ours yet.
+                if pid == self.root {
+                    return self.resume(pid, None);
                 }
-                let process = Process { role: Some(role), of: pid.as_raw() };
-                self.processes.insert(pid.as_raw(), process);
-                if !stays {
-                    return;
+                let mine = self.strike_after(pid);
+                self.threads.remove(&pid.as_raw());
+                self.processes.remove(&pid.as_raw());
+                if mine {
+                    let _ = ptrace::detach(pid, None);
                 }
+                return;
+            };
+            let stays = self.strike_after(pid);
+            // It is still in that call.
+            if let (Ok(registers), Some(thread)) = (ptrace::getregs(pid), self.threads.get_mut(&pid.as_raw())) {
+                thread.entry = Some(Entry::of(&registers));
             }
-            _ => {}
+            let process = Process { role: Some(role), of: pid.as_raw() };
+            self.processes.insert(pid.as_raw(), process);
+            if !stays {
+                return;
+            }
         }
         self.resume(pid, None);
     }
