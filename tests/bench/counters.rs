@@ -51,7 +51,7 @@ pub(super) fn instructions(log: &Path) -> f64 {
 /// System calls, and the bytes that went in and out by them.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Calls {
-    pub(super) calls: u64,
+    pub(super) made: u64,
     pub(super) read: u64,
     pub(super) written: u64,
 }
@@ -69,7 +69,7 @@ pub(super) fn calls(directory: &Path) -> Calls {
         for line in text.lines() {
             let Some((name, rest)) = line.split_once('(') else { continue };
             let Some((_, answer)) = rest.rsplit_once(" = ") else { continue };
-            all.calls += 1;
+            all.made += 1;
             let bytes = answer.split(' ').next().and_then(|answer| answer.parse::<u64>().ok()).unwrap_or(0);
             match name {
                 "read" | "readv" | "pread64" | "recvfrom" | "recvmsg" => all.read += bytes,

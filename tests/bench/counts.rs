@@ -7,14 +7,13 @@ use serde_json::{Value, json};
 
 use super::counters::{Calls, Counters, calls, instructions};
 use super::figures::{Figure, middle};
-use super::scripted::{LONG, Scripted};
+use super::scripted::{LONG, POD, Scripted};
 use super::support::fake_flink::write_point;
-use super::support::fake_kubernetes::{Call, NAMESPACE};
+use super::support::fake_kubernetes::Call;
 use super::support::metadata::{File, metadata};
 use super::support::process::{Process, binary};
 use super::support::{eventually, http};
 
-const POD: &str = "orders-0";
 const LIVES: usize = 3;
 /// So often a page is asked for again.
 const AGAIN: u32 = 20;
@@ -26,7 +25,6 @@ pub(super) fn measure() {
         return println!("left out: tests/counters.sh gets valgrind and strace");
     };
     let world = Scripted::new();
-    world.api.add_pod(POD, "10.0.0.1");
     lives(&counters);
     functions(&counters, &world);
     pages(&counters, &world);
@@ -49,11 +47,10 @@ fn lives(counters: &Counters) {
 
 fn life(counters: &Counters) -> [f64; 7] {
     let world = Scripted::new();
-    world.api.add_pod(POD, "10.0.0.1");
     let traces = world.path("traces");
     fs::create_dir(&traces).unwrap();
     let mut command = world.prepare(counters.calls_of(&traces, &["run", "--agent"]));
-    command.env("SAVEPOINTD_POD__NAME", POD).env("SAVEPOINTD_POD__NAMESPACE", NAMESPACE).args(world.entrypoint());
+    command.args(world.entrypoint());
     let mut strace = Process::start(&mut command);
     strace.logged("the restore is confirmed", LONG);
     world.flink.checkpoint();
@@ -67,12 +64,12 @@ fn life(counters: &Counters) -> [f64; 7] {
     kill(run, Signal::SIGTERM).unwrap();
     assert_eq!(strace.exit_code(LONG), 143, "{}", strace.text());
     assert_eq!(strace.find("stopped").unwrap()["outcome"], "savepoint", "{}", strace.text());
-    let Calls { calls, read, written } = calls(&traces);
+    let Calls { made, read, written } = calls(&traces);
     let api = world.api.requests();
     assert_eq!(world.api.count(&Call::to("create", "configmaps")), 1);
     let sent: usize = api[before..].iter().map(|request| request.body.len()).sum();
     let flink = world.flink.requests().len();
-    [calls, read, written]
+    [made, read, written]
         .map(|count| count as f64)
         .into_iter()
         .chain([flink, before, api.len() - before, sent].map(|count| count as f64))
@@ -152,7 +149,7 @@ fn lines(world: &Scripted, epochs: u64) -> String {
         number += 1;
         let entry =
             json!({ "version": 1, "write_id": format!("{number:032x}"), "at": at, "epoch": epoch, "fact": fact });
-        text += &format!("{entry}\n");
+        text.extend([entry.to_string().as_str(), "\n"]);
     };
     let point = |epoch: u64| world.path(&format!("savepoints/orders/{epoch}/savepoint-627a11-0f83cfae04ed"));
     add(0, json!({ "what": "created", "cluster": "orders", "record_id": "1".repeat(32) }));

@@ -44,11 +44,11 @@ fn stop(control_plane: &ControlPlane, size: usize) -> f64 {
         .tell();
     Figure::new(of("resident memory of an agent and its run"), resident, "MiB").tell();
     fleet.delete_pods();
-    let (used, begin, began) = (control_plane.processor_time(), Instant::now(), Timestamp::now());
+    let (before, told, by_clock) = (control_plane.processor_time(), Instant::now(), Timestamp::now());
     fleet.terminate();
-    let took = fleet.stopped(began);
-    let all = begin.elapsed();
-    let used = (control_plane.processor_time() - used).as_secs_f64() * 1e3 / size as f64;
+    let took = fleet.stopped(by_clock);
+    let all = told.elapsed();
+    let used = control_plane.processor_time().saturating_sub(before).as_secs_f64() * 1e3 / size as f64;
     let landed = fleet.landed();
     Figure::new(of("records that have the final savepoint"), landed as f64, "records")
         .bar("all", landed == size)
@@ -56,7 +56,7 @@ fn stop(control_plane: &ControlPlane, size: usize) -> f64 {
     Figure::new(of("SIGTERM to outcome, median"), middle(&took), "s").tell();
     Figure::new(of("SIGTERM to outcome, 99 of 100"), took[(took.len() - 1) * 99 / 100], "s").tell();
     Figure::new(of("all have ended after"), all.as_secs_f64(), "s").tell();
-    let calls = control_plane.calls_since(began, &fleet.namespace);
+    let calls = control_plane.calls_since(by_clock, &fleet.namespace);
     let each = calls.all as f64 / size as f64;
     Figure::new(of("requests to the API server for each stop"), each, "requests").bar("at most 5", each <= 5.0).tell();
     let refused = calls.refused as f64;

@@ -138,7 +138,7 @@ impl Resting {
                 Figure::new(format!("{name}: working set of its container"), bytes / 1_048_576.0, "MiB").tell();
             }
             let ((cpu, switched), (cpu_before, switched_before)) = (now.used[number], before.used[number]);
-            let used = (cpu - cpu_before).as_secs_f64() * 1e3 / (minutes * 60.0);
+            let used = cpu.saturating_sub(cpu_before).as_secs_f64() * 1e3 / (minutes * 60.0);
             let figure = Figure::new(format!("{name}: processor time a second"), used, "ms");
             figure.bar("at most 1 ms", used <= 1.0).tell();
             let switched = (switched - switched_before) as f64 / minutes;
@@ -170,7 +170,7 @@ fn beside_flink(version: &str) {
     let begin = Instant::now();
     pass(WATCHED);
     let seconds = begin.elapsed().as_secs_f64();
-    let used = [0, 1].map(|i| (processor_time(pids[i]) - before[i]).as_secs_f64() * 1e3 / seconds);
+    let used = [0, 1].map(|i| processor_time(pids[i]).saturating_sub(before[i]).as_secs_f64() * 1e3 / seconds);
     let memory = pids.map(|pid| memory_mib(pid, "Rss:"));
     let agent =
         Figure::new("agent of a real job: resident memory", memory[0], "MiB").beside("of its JobManager", memory[1]);

@@ -13,6 +13,8 @@ use super::support::fake_kubernetes::{FakeKubernetes, NAMESPACE};
 use super::support::free_port;
 use super::support::process::binary;
 
+/// The pod that all of it runs in.
+pub(super) const POD: &str = "orders-0";
 pub(super) const LONG: Duration = Duration::from_secs(120);
 
 /// Writes down how it was started, as the scripted Flink wants it, and does nothing more.
@@ -41,6 +43,7 @@ impl Scripted {
         let path = |name: &str| dir.path().join(name);
         let flink = FakeFlink::start(path("fake/starts"), path("checkpoints"));
         let api = FakeKubernetes::start();
+        api.add_pod(POD, "10.0.0.1");
         api.kubeconfig(&path("kubeconfig"));
         let configuration = format!(
             "rest.port: {}\nstate.checkpoints.dir: {}\nstate.savepoints.dir: {}\n",
@@ -82,6 +85,8 @@ impl Scripted {
             .env("SAVEPOINTD_CONTROL_SOCKET", self.path("control.sock"))
             .env("SAVEPOINTD_ADMIN__ADDRESS", format!("127.0.0.1:{}", self.admin))
             .env("SAVEPOINTD_GUARD__AGENT", format!("127.0.0.1:{}", self.admin))
+            .env("SAVEPOINTD_POD__NAME", POD)
+            .env("SAVEPOINTD_POD__NAMESPACE", NAMESPACE)
             .envs(self.variables.iter().cloned());
         program
     }

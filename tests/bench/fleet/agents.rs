@@ -3,7 +3,7 @@
 use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ struct Member {
 
 impl<'a> Fleet<'a> {
     pub(super) fn start(control_plane: &'a ControlPlane, size: usize, savepoints: Range<u64>) -> Self {
-        let memory = std::path::Path::new("/dev/shm");
+        let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let namespace = format!("fleet-{size}");
         let kubeconfig = control_plane.namespace(&namespace);
@@ -54,7 +54,7 @@ impl<'a> Fleet<'a> {
             let first = members.len();
             for &n in wave {
                 let home = dir.path().join(name(n));
-                let member = Member::start(home, &name(n), &namespace, &kubeconfig, &entrypoint);
+                let member = Member::start(&home, &name(n), &namespace, &kubeconfig, &entrypoint);
                 // Spread evenly, and the same in each run.
                 let after = savepoints.start + (n as u64 * 7_919) % span;
                 member.flink.stops(&[Stopping::After(Duration::from_millis(after))]);
@@ -114,13 +114,7 @@ impl<'a> Fleet<'a> {
 }
 
 impl Member {
-    fn start(
-        home: PathBuf,
-        name: &str,
-        namespace: &str,
-        kubeconfig: &std::path::Path,
-        entrypoint: &std::path::Path,
-    ) -> Self {
+    fn start(home: &Path, name: &str, namespace: &str, kubeconfig: &Path, entrypoint: &Path) -> Self {
         for folder in ["conf", "checkpoints", "savepoints", "fake"] {
             fs::create_dir_all(home.join(folder)).unwrap();
         }
