@@ -93,6 +93,8 @@ binary=$CARGO_TARGET_DIR/release/savepointd
 if [ "$size" = bench ]; then
     # Without them, the figures that need one are left out.
     if tests/stores.sh --check; then tests/stores.sh; fi
+    if tests/counters.sh --check; then tests/counters.sh; fi
+    export SPTEST_FIGURES=${SPTEST_FIGURES:-$(mktemp)}
     # The harness need not be optimised; what it measures is.
     SPTEST_BINARY=$binary cargo test --quiet --locked --bench bars -- --bench
     cargo run --quiet --locked --release --example reader-bars
@@ -147,6 +149,16 @@ filter=()
 for tests in ${left_out[@]+"${left_out[@]}"}; do
     filter=(-E "${filter[1]:-all()} - ($tests)")
 done
+step "counts"
+if tests/counters.sh --check; then
+    tests/counters.sh
+elif [ "${CI:-}" = true ]; then
+    exit 69
+fi
+# Beside the committed baseline; what is worse is marked, and fails nothing.
+figures=$(mktemp)
+SPTEST_FIGURES=$figures SPTEST_BINARY=$binary cargo test --quiet --locked --bench bars -- --bench counts baseline
+rm -f "$figures"
 if [ "$size" = full ]; then
     step "fuzzing"
     tests/fuzz.sh 120

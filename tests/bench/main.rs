@@ -15,10 +15,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod baseline;
+mod counters;
+mod counts;
 mod downtime;
 mod estimate;
 mod figures;
+mod fleet;
 mod rest;
+mod scripted;
 mod session;
 mod start;
 mod stop;
@@ -39,7 +44,7 @@ fn main() {
     // Not by themselves: they help to choose what is to be set.
     let on_demand: [Part; 1] = [("options", downtime::options)];
     figures::head(&version);
-    let parts: [Part; 8] = [
+    let parts: [Part; 11] = [
         ("binary", |_| {
             let size = std::fs::metadata(support::process::binary()).unwrap().len();
             bar("size", format!("{:.1} MiB", size as f64 / f64::from(1 << 20)), "at most 10 MiB", size <= 10 << 20);
@@ -50,7 +55,11 @@ fn main() {
         ("downtime", downtime::measure),
         ("session", session::measure),
         ("rest", rest::measure),
+        ("counts", |_| counts::measure()),
         ("estimate", estimate::measure),
+        ("fleet", |_| fleet::measure()),
+        // Of all that was measured before it.
+        ("baseline", |_| baseline::compare()),
     ];
     let is_asked_for = |name: &str| asked.iter().any(|one| one == name);
     let usual = parts.iter().filter(|(name, _)| asked.is_empty() || is_asked_for(name));

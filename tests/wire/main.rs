@@ -27,6 +27,7 @@ mod faults;
 mod guards;
 mod inject;
 mod inspect;
+mod instead;
 mod kubectl;
 mod kubernetes;
 mod ladder;
