@@ -47,7 +47,7 @@ fn bounded(target: &Target, bytes: &[u8]) -> Result<(), String> {
         failed = std::panic::catch_unwind(|| (target.check)(bytes)).err();
     });
     if let Some(panic) = failed {
-        let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
         return Err(format!("it panicked: {}", said.unwrap_or("without words")));
     }
     let most = target.memory.saturating_add(4_000 * bytes.len() as u64);

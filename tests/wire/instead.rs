@@ -8,7 +8,9 @@ use serde_json::json;
 fn the_checksum_is_that_of_s3() {
     let of = |pieces: &[&[u8]]| {
         let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
-        pieces.iter().for_each(|piece| digest.update(piece));
+        for piece in pieces {
+            digest.update(piece);
+        }
         digest.finalize()
     };
     // The check value of CRC-64/NVME in the catalogue of checksums.

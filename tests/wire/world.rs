@@ -196,8 +196,7 @@ impl World {
 
     /// Starts `savepointd run` on sockets of its own.
     pub fn run(&self, how: &How) -> Process {
-        self.runs.set(self.runs.get() + 1);
-        self.run_again(how)
+        Process::start(&mut self.run_command(how))
     }
 
     /// Starts `savepointd run` on the same sockets as the one before.

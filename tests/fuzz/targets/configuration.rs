@@ -46,7 +46,7 @@ pub fn flinks(bytes: &[u8]) {
     let env = |name: &str| (name == "FLINK_PROPERTIES").then(|| properties.clone()).flatten();
     let read = |path: &Path| {
         let text = if path.ends_with("config.yaml") { standard } else { legacy };
-        text.map(str::to_owned).ok_or(std::io::ErrorKind::NotFound.into())
+        text.map(str::to_owned).ok_or_else(|| std::io::ErrorKind::NotFound.into())
     };
     for argv in [["/docker-entrypoint.sh", "standalone-job"], ["/opt/flink/bin/jobmanager.sh", "start-foreground"]] {
         let argv = argv.map(str::to_owned);

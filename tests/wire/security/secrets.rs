@@ -135,10 +135,8 @@ fn nothing_secret_is_said_by_anything_in_a_whole_life_at_the_loudest_level() {
         search(key, &(said.out + &said.err));
     }
     // And the other errors: a command that is not Flink's, and a start that is refused.
-    let refused = world.run(&How {
-        command: Some(vec!["sh".to_owned(), "-c".to_owned(), "x hunter2-program".to_owned()]),
-        ..how.clone()
-    });
+    let refused = world
+        .run(&How { command: Some(vec!["sh".to_owned(), "-c".to_owned(), "x hunter2-program".to_owned()]), ..how });
     refused.logged("waiting at the gate; Flink is not started", LONG);
     let said = refused.text().replace("x hunter2-program", "the command that was refused is shown");
     search("the log of a refusal", &said);
