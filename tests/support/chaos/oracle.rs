@@ -14,6 +14,10 @@ impl Durable {
     pub fn all(lives: &[Life]) -> Self {
         Self { lives: lives.len(), value: lives.last().map_or(0, |life| life.last) }
     }
+
+    pub fn is_of_as_many_lives_as(self, other: Self) -> bool {
+        self.lives == other.lives
+    }
 }
 
 /// What the job has written so far, and how much of it is durable.
