@@ -27,7 +27,7 @@ pub fn metadata(bytes: &[u8]) {
     let Ok(contents) = whole else { return };
     // What is whole is so from its first byte to its last, and no other file is.
     for length in [bytes.len() - 1, bytes.len() / 2, bytes.len() / 3, 0] {
-        let begin = read(&bytes[..length]);
+        let begin = read(bytes.split_at(length).0);
         assert!(matches!(begin, Err(ReadError::Damaged { .. })), "{length} bytes of it are read");
     }
     assert!(read(&[bytes, &[0]].concat()).is_err(), "what follows its end is passed over");
