@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """docker/sbom.py [TARGET]: what the binary is made of, as CycloneDX 1.5 on standard output.
 
-Made of what cargo resolves for this target, with the checksums of Cargo.lock; the same every time.
+Made of what cargo resolves for this target, with the checksums of Cargo.lock; the same every time. What stands in a registry crate's place
+(`.cargo/instead`) is named as what it is, with a checksum of its own sources.
 """
+import hashlib
 import json
 import re
 import subprocess
@@ -24,16 +26,24 @@ lock = tomllib.loads((root / "Cargo.lock").read_text())["package"]
 checksums = {(one["name"], one["version"]): one.get("checksum") for one in lock}
 
 
+def in_place_of(name):
+    sources = sorted((root / ".cargo" / "instead" / name).iterdir())
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    return {"bom-ref": f"instead-of-{name}", "description": f"in the place of {name}: .cargo/instead/{name}"}, digest
+
+
 def component(name, version, licence):
     purl = f"pkg:cargo/{name}@{version}"
+    identity, checksum = {"bom-ref": purl, "purl": purl}, checksums[name, version]
+    if checksum is None:
+        identity, checksum = in_place_of(name)
     return {
         "type": "library",
-        "bom-ref": purl,
+        **identity,
         "name": name,
         "version": version,
-        "purl": purl,
         "licenses": [{"expression": licence.replace("/", " OR ")}],
-        "hashes": [{"alg": "SHA-256", "content": checksums[name, version]}],
+        "hashes": [{"alg": "SHA-256", "content": checksum}],
     }
 
 

@@ -31,6 +31,8 @@ pub use pod::{Liveness, Pod};
 const REQUEST: Duration = Duration::from_secs(5);
 /// The most patience that an API server is given at its word.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What is added at most, by chance: many that were sent away at once would come back at once.
+const SPREAD: Duration = Duration::from_secs(1);
 /// Where a pod finds its service account.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
@@ -163,7 +165,8 @@ impl Kubernetes {
         if !head.status.is_success() {
             if let Some(seconds) = number(&head.headers, header::RETRY_AFTER) {
                 let patience = Duration::from_secs(seconds).min(PATIENCE);
-                *self.inner.not_before.lock().await = Some(Instant::now() + patience);
+                let spread = SPREAD.min(patience) * u32::from(crate::random::byte()) / 255;
+                *self.inner.not_before.lock().await = Some(Instant::now() + patience + spread);
             }
             return Err(Error::status(what(), head.status.as_u16(), &bytes));
         }

@@ -13,6 +13,8 @@ use crate::protocol::time::Moment;
 /// How long `run`, whose line has broken, may take to be heard of again before it counts as dead. One that lives asks
 /// anew within milliseconds; guards that believed a break at once would end tasks for nothing.
 const BROKEN: Duration = Duration::from_millis(500);
+/// The same, until a stop that is under way is given no more time for what Flink does: what is gone by then is looked for in storage.
+const GIVEN_UP: Duration = Duration::from_secs(3);
 /// How long it may take to open its line at all.
 const BEGUN: Duration = Duration::from_secs(3);
 /// The same after it has claimed its epoch again: that may fail for a while, when the record is away, and is repeated.
@@ -72,9 +74,18 @@ impl Agent {
         while presence.lines.get() == 0 && !session.is_over() {
             let Some(until) = presence.until.get().filter(|until| self.clock.now() < *until) else {
                 tracing::warn!(epoch = session.epoch(), "run is gone without a word: so is the JobManager");
-                return self.guards.tell(session.epoch(), Turn::Ended);
+                self.guards.tell(session.epoch(), Turn::Ended);
+                return self.give_up(session).await;
             };
             tokio::time::sleep_until(self.clock.instant(until)).await;
+        }
+    }
+
+    /// Nobody is left who would report the JobManager's end to the stop that is under way.
+    async fn give_up(&self, session: &Session) {
+        tokio::time::sleep(GIVEN_UP).await;
+        if session.presence.lines.get() == 0 && session.stopping.get() && !session.is_over() {
+            self.ended(session);
         }
     }
 }

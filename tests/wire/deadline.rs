@@ -6,7 +6,8 @@ use nix::sys::signal::Signal;
 
 use crate::support::eventually;
 use crate::support::fake_flink::{Call, Fault, Stopping, is_alive};
-use crate::world::{LONG, World, each, how, signal, terminate};
+use crate::support::process::Process;
+use crate::world::{How, LONG, World, each, how, kill_hard, signal, terminate};
 
 const NEVER: Stopping = Stopping::After(Duration::from_secs(120));
 
@@ -120,6 +121,25 @@ fn a_jobmanager_that_dies_during_the_stop_ends_it_at_once_and_the_record_says_so
             None => drop(world.next("fresh")),
         }
     });
+}
+
+#[test]
+fn a_run_that_is_killed_during_the_stop_does_not_keep_its_agent_until_the_deadline() {
+    let world = World::new();
+    let mut command = world.command(&[]);
+    command.arg("agent").env("SAVEPOINTD_SOCKET", world.socket(1)).env("SAVEPOINTD_STOP__GRACE", "600s");
+    let mut agent = Process::start(&mut command);
+    let mut process = world.run(&How { without_agent: true, ..how() });
+    agent.logged("the restore is confirmed", LONG);
+    let checkpoint = world.flink.checkpoint();
+    world.flink.stops(&[NEVER]);
+    process.signal(Signal::SIGTERM);
+    eventually("a poll", LONG, || (world.flink.count(Call::Poll) > 1).then_some(()));
+    kill_hard(&mut process);
+    agent.signal(Signal::SIGTERM);
+    agent.exit_code(LONG);
+    assert_eq!(world.newest()["outcome"], "checkpoint", "{:#}\n{}", world.newest(), agent.text());
+    world.next_restores(&checkpoint);
 }
 
 #[test]
