@@ -8,6 +8,7 @@ pub mod confirm;
 pub mod entry;
 pub mod estimate;
 pub mod failure;
+pub mod fence;
 pub mod grace;
 pub mod ha;
 pub mod history;

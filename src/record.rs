@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use crate::config::{RecordKind, RecordUrl};
 use crate::kubernetes::{self, Kubernetes};
 use crate::protocol::entry::{Entry, Fact, VERSION};
-use crate::protocol::history::History;
+use crate::protocol::fence::{Fence, fence};
 use crate::protocol::stop::RecordReply;
 use crate::report;
 use crate::storage::{self, Storage};
@@ -226,16 +226,11 @@ impl Record {
             told(Operation::Read, self.store.refresh(&mut known).await)?;
         }
         loop {
-            let is_known = |entry: &Entry| known.entries.iter().any(|other| other.write_id == entry.write_id);
-            let missing: Vec<Entry> = entries.iter().filter(|entry| !is_known(entry)).cloned().collect();
-            if missing.is_empty() {
-                return Ok(RecordReply::Done);
-            }
-            if let Some((newest, _)) = History::read(&known.entries).newest_claim()
-                && missing.iter().any(|entry| entry.epoch > 0 && newest > entry.epoch)
-            {
-                return Ok(RecordReply::Superseded(format!("epoch {newest} has begun")));
-            }
+            let missing = match fence(&known.entries, entries) {
+                Fence::Closed(newest) => return Ok(RecordReply::Superseded(format!("epoch {newest} has begun"))),
+                Fence::Open(missing) if missing.is_empty() => return Ok(RecordReply::Done),
+                Fence::Open(missing) => missing,
+            };
             if told(Operation::Write, self.store.append(&mut known, &missing).await)? == Append::Done {
                 return Ok(RecordReply::Done);
             }

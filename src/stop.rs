@@ -15,15 +15,13 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::flink::Flink;
 use crate::protocol::Step;
-use crate::protocol::entry::{Attempt, Entry, Fact, JobEvent, Saved};
+use crate::protocol::entry::{Attempt, Entry, Fact};
 use crate::protocol::ha::Places;
 use crate::protocol::id::JobId;
 use crate::protocol::outcome::StopOutcome;
 use crate::protocol::phase::{StopPhase, Stopwatch, Took};
-use crate::protocol::point::{Kind, PointRef};
 use crate::protocol::stop::{
-    CheckpointReply, Effect, Ending, Event, InFlight, JobsReply, PollReply, PostReply, RecordReply, Release, Search,
-    Secured, Stop,
+    Around, CheckpointReply, Effect, Ending, Event, JobsReply, PollReply, PostReply, RecordReply, Release, Search, Stop,
 };
 use crate::protocol::time::Deadline;
 use crate::record::marker::Marker;
@@ -259,39 +257,13 @@ impl Hands {
     }
 
     fn facts(&self, ending: &Ending) -> Vec<Fact> {
-        let mut facts = Vec::new();
-        if let Some((secured, InFlight { attempt, kind })) = &ending.joined {
-            facts.extend(self.saved(secured, Some(attempt), *kind, None).map(Fact::Saved));
-        }
-        if let Some((secured, attempt)) = &ending.saved {
-            let kind = if attempt.is_some() { Kind::Final } else { Kind::Checkpoint };
-            facts.extend(self.saved(secured, attempt.as_ref(), kind, ending.took).map(Fact::Saved));
-        }
-        if let Some(end) = &ending.end {
-            facts.extend(end.facts(self.epoch, self.job_name.as_deref(), Timestamp::now()));
-        }
-        let (outcome, reason) = (ending.outcome, ending.reason.clone());
-        facts.push(match (&self.job_name, self.job_id.get()) {
-            (Some(name), Some(job_id)) => Fact::of_job(job_id, name, JobEvent::Stopped { outcome, reason }),
-            _ => Fact::Stopped { outcome, reason, took: self.took.as_ref().map(Cell::get) },
-        });
-        facts
-    }
-
-    fn saved(&self, secured: &Secured, attempt: Option<&Attempt>, kind: Kind, took: Option<Duration>) -> Option<Saved> {
-        Some(Saved {
-            job_id: attempt.map(|attempt| attempt.job_id).or(secured.job_id).or_else(|| self.job_id.get())?,
-            job_name: self.job_name.clone(),
-            point: PointRef { epoch: Some(self.epoch), ..secured.point.clone() },
-            kind,
-            format: attempt.map(|attempt| attempt.format),
-            completed_at: secured.completed_at.unwrap_or_else(Timestamp::now),
-            bytes: secured.bytes,
-            duration_ms: took.and_then(millis),
-            predicted_ms: took.and(self.predicted).and_then(millis),
-            doubt: secured.doubt.clone(),
-            salvaged: false,
-            drained: attempt.is_some_and(|attempt| attempt.drain),
+        ending.facts(&Around {
+            epoch: self.epoch,
+            job_id: self.job_id.get(),
+            job_name: self.job_name.as_deref(),
+            predicted: self.predicted,
+            took: self.took.as_ref().map(Cell::get),
+            now: Timestamp::now(),
         })
     }
 
@@ -313,10 +285,6 @@ impl Hands {
         }
         true
     }
-}
-
-fn millis(duration: Duration) -> Option<u64> {
-    u64::try_from(duration.as_millis()).ok()
 }
 
 /// Writes the end of a stop to the log: one line that says everything.

@@ -8,6 +8,7 @@
 
 mod clearing;
 mod ending;
+mod facts;
 mod insurance;
 mod joining;
 mod messages;
@@ -16,6 +17,7 @@ mod writing;
 
 use std::time::Duration;
 
+pub use facts::Around;
 pub use messages::{
     CheckpointReply, Effect, Ending, Event, InFlight, Job, JobState, JobsReply, Newest, Plan, PollReply, PostReply,
     RecordReply, Release, Search, Secured, Survey,

@@ -109,13 +109,9 @@ impl Marker {
     /// # Errors
     /// If the store does not take it.
     pub async fn keep(&self, entry: &Entry) -> Result<(), Error> {
-        let kept = match (&entry.fact, kind(&entry.fact)) {
-            (_, Some(kind)) => self.put(entry, kind).await,
-            // The names of a session's jobs are nowhere else.
-            (Fact::Job(OfJob { job_id, event: JobEvent::Running { .. }, .. }), None) => {
-                self.put(entry, &format!("job-{job_id}")).await
-            }
-            _ => Ok(()),
+        let kept = match kept_as(&entry.fact) {
+            Some(kind) => self.put(entry, &kind).await,
+            None => Ok(()),
         };
         match kept {
             Err(error) if self.does_without(&error) => Ok(()),
@@ -128,27 +124,19 @@ impl Marker {
     /// # Errors
     /// If the store does not take it.
     pub async fn note(&self, entry: &Entry) -> Result<(), Error> {
-        match &entry.fact {
-            Fact::Saved(Saved { job_id, job_name: Some(_), .. }) => self.put(entry, &format!("saved-{job_id}")).await,
-            Fact::Job(OfJob { job_id, event: JobEvent::Stopped { .. }, .. }) => {
-                self.put(entry, &format!("stopped-{job_id}")).await
-            }
-            Fact::Job(OfJob { job_id, event: JobEvent::Ended(_), .. }) => {
-                self.put(entry, &format!("ended-{job_id}")).await
-            }
-            Fact::Saved(_) => self.put(entry, "saved").await,
-            Fact::Stopped { .. } => self.put(entry, "stopped").await,
-            _ => self.keep(entry).await,
+        match noted_as(&entry.fact) {
+            Some(kind) => self.put(entry, &kind).await,
+            None => self.keep(entry).await,
         }
     }
 
     async fn put(&self, entry: &Entry, kind: &str) -> Result<(), Error> {
-        let name = if kind == CLUSTER { CLUSTER.to_owned() } else { format!("{}-{kind}.json", entry.epoch) };
+        let name = name(entry, kind);
         let folder = self.folder.as_ref().map_err(|url| storage::Error::Unsupported(url.clone()))?;
         let place = folder.join(&name);
         if create(&place, entry).await? == Append::Conflict
             && matches!(entry.fact, Fact::Created { .. })
-            && read(&place).await?.fact != entry.fact
+            && is_taken(entry, &read(&place).await?)
         {
             return Err(Error::Foreign(place.url().to_owned()));
         }
@@ -156,15 +144,39 @@ impl Marker {
     }
 }
 
-/// The word in the name of what must not be lost with the record.
-fn kind(fact: &Fact) -> Option<&'static str> {
+/// Whether what is there already, in the place of an entry's copy, is somebody else's.
+pub(crate) fn is_taken(entry: &Entry, there: &Entry) -> bool {
+    matches!(entry.fact, Fact::Created { .. }) && there.fact != entry.fact
+}
+
+/// The name of an entry's copy.
+pub(crate) fn name(entry: &Entry, kind: &str) -> String {
+    if kind == CLUSTER { CLUSTER.to_owned() } else { format!("{}-{kind}.json", entry.epoch) }
+}
+
+/// The word in the name of what ends an epoch, or one of its jobs, where the record can't be told.
+pub(crate) fn noted_as(fact: &Fact) -> Option<String> {
     match fact {
+        Fact::Saved(Saved { job_id, job_name: Some(_), .. }) => Some(format!("saved-{job_id}")),
+        Fact::Job(OfJob { job_id, event: JobEvent::Stopped { .. }, .. }) => Some(format!("stopped-{job_id}")),
+        Fact::Job(OfJob { job_id, event: JobEvent::Ended(_), .. }) => Some(format!("ended-{job_id}")),
+        Fact::Saved(_) => Some("saved".to_owned()),
+        Fact::Stopped { .. } => Some("stopped".to_owned()),
+        _ => None,
+    }
+}
+
+/// The word in the name of what must not be lost with the record.
+pub(crate) fn kept_as(fact: &Fact) -> Option<String> {
+    let word = match fact {
         Fact::Created { .. } => Some(CLUSTER),
         Fact::Claimed(_) => Some("claimed"),
         Fact::Based(_) => Some("based"),
         Fact::Progressed { .. } => Some("progressed"),
         Fact::Voided { .. } => Some("voided"),
         Fact::Ended(_) => Some("ended"),
+        // The names of a session's jobs are nowhere else.
+        Fact::Job(OfJob { job_id, event: JobEvent::Running { .. }, .. }) => return Some(format!("job-{job_id}")),
         Fact::Confirmed { .. }
         | Fact::RestoreFailed(_)
         | Fact::Attempted(_)
@@ -179,7 +191,8 @@ fn kind(fact: &Fact) -> Option<&'static str> {
         | Fact::TakenOver
         | Fact::Pruned { .. }
         | Fact::Unknown => None,
-    }
+    };
+    word.map(str::to_owned)
 }
 
 fn epoch(name: &str) -> u64 {
