@@ -42,6 +42,11 @@ pub enum Error {
         "{0} is the marker of another cluster that uses the same cluster.id and savepoint.directory: give one of them another cluster.id"
     )]
     Foreign(String),
+    /// The record was deleted, and somebody else was given the same epoch, and was quicker.
+    #[error(
+        "{0} says that another process has begun this epoch: it was given twice, as the record was deleted meanwhile"
+    )]
+    Begun(String),
     /// An entry is gone while later ones are there.
     #[error(
         "the record is damaged: {0} is missing, though later entries are there. Bring it back from a backup (did a lifecycle \
@@ -71,7 +76,7 @@ impl Error {
         match self {
             Self::Storage(error) => error.passes(),
             Self::Kubernetes(error) => error.passes(),
-            Self::Contended(_) => true,
+            Self::Contended(_) | Self::Begun(_) => true,
             Self::Damaged { .. } | Self::Gap(_) | Self::Foreign(_) => false,
         }
     }

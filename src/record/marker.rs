@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use super::objects::{AT_ONCE, create, read};
 use super::{Append, Error};
 use crate::protocol::entry::{Directories, Entry, Fact, JobEvent, OfJob, Saved};
+use crate::protocol::point::Kind;
 use crate::storage::{self, Place, Storage};
 
 const FOLDER: &str = "marker";
@@ -134,11 +135,10 @@ impl Marker {
         let name = name(entry, kind);
         let folder = self.folder.as_ref().map_err(|url| storage::Error::Unsupported(url.clone()))?;
         let place = folder.join(&name);
-        if create(&place, entry).await? == Append::Conflict
-            && matches!(entry.fact, Fact::Created { .. })
-            && is_taken(entry, &read(&place).await?)
-        {
-            return Err(Error::Foreign(place.url().to_owned()));
+        let is_whose = matches!(entry.fact, Fact::Created { .. } | Fact::Claimed(_));
+        if create(&place, entry).await? == Append::Conflict && is_whose && is_taken(entry, &read(&place).await?) {
+            let url = place.url().to_owned();
+            return Err(if matches!(entry.fact, Fact::Claimed(_)) { Error::Begun(url) } else { Error::Foreign(url) });
         }
         Ok(())
     }
@@ -146,7 +146,11 @@ impl Marker {
 
 /// Whether what is there already, in the place of an entry's copy, is somebody else's.
 pub(crate) fn is_taken(entry: &Entry, there: &Entry) -> bool {
-    matches!(entry.fact, Fact::Created { .. }) && there.fact != entry.fact
+    match (&entry.fact, &there.fact) {
+        (Fact::Created { .. }, other) => entry.fact != *other,
+        (Fact::Claimed(own), Fact::Claimed(other)) => own.holder.incarnation != other.holder.incarnation,
+        _ => false,
+    }
 }
 
 /// The name of an entry's copy.
@@ -157,10 +161,13 @@ pub(crate) fn name(entry: &Entry, kind: &str) -> String {
 /// The word in the name of what ends an epoch, or one of its jobs, where the record can't be told.
 pub(crate) fn noted_as(fact: &Fact) -> Option<String> {
     match fact {
-        Fact::Saved(Saved { job_id, job_name: Some(_), .. }) => Some(format!("saved-{job_id}")),
+        Fact::Saved(Saved { job_id, job_name, kind, .. }) => {
+            // A stop may end with two: the final one, and one that was in flight when it began.
+            let word = if *kind == Kind::Final { "saved" } else { "joined" };
+            Some(if job_name.is_some() { format!("{word}-{job_id}") } else { word.to_owned() })
+        }
         Fact::Job(OfJob { job_id, event: JobEvent::Stopped { .. }, .. }) => Some(format!("stopped-{job_id}")),
         Fact::Job(OfJob { job_id, event: JobEvent::Ended(_), .. }) => Some(format!("ended-{job_id}")),
-        Fact::Saved(_) => Some("saved".to_owned()),
         Fact::Stopped { .. } => Some("stopped".to_owned()),
         _ => None,
     }

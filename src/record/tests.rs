@@ -4,9 +4,10 @@ use tempfile::TempDir;
 
 use super::marker::Marker;
 use super::*;
-use crate::protocol::entry::{Claim, Directories, End, EndKind};
+use crate::protocol::entry::{Claim, Directories, End, EndKind, Saved};
 use crate::protocol::id::JobId;
 use crate::protocol::outcome::StopOutcome;
+use crate::protocol::point::{Kind, PointRef};
 use crate::storage::Storage;
 
 fn place() -> (TempDir, String) {
@@ -188,7 +189,10 @@ fn the_marker_keeps_what_must_not_be_lost_and_its_first_word_stays() {
         for entry in &kept {
             marker.keep(entry).await.unwrap();
         }
-        marker.keep(&entry(2, claim())).await.unwrap();
+        marker.keep(&kept[1]).await.unwrap();
+        // Somebody else who was given the same number is not let go.
+        let begun = marker.keep(&entry(2, claim())).await.unwrap_err();
+        assert!(matches!(&begun, Error::Begun(url) if url.ends_with("2-claimed.json")) && begun.passes(), "{begun}");
         marker.keep(&entry(2, Fact::Confirmed { job_id: JobId::derived("orders", 2), restored: None })).await.unwrap();
         assert_eq!(marker.load().await.unwrap().unwrap(), kept);
 
@@ -198,6 +202,48 @@ fn the_marker_keeps_what_must_not_be_lost_and_its_first_word_stays() {
         assert_eq!(marker.load().await.unwrap().unwrap(), kept);
         marker.note(&stopped).await.unwrap();
         assert_eq!(marker.load().await.unwrap().unwrap(), [kept.as_slice(), &[stopped]].concat());
+    });
+}
+
+#[test]
+fn the_marker_has_room_for_a_final_savepoint_beside_the_one_that_was_in_flight() {
+    let (_dir, url) = place();
+    run(async {
+        let marker = Marker::of(&Storage::default().place(&url).unwrap());
+        let saved = |checkpoint_id, kind, job_name: Option<&str>| {
+            let point = PointRef {
+                path: format!("s3://a/{checkpoint_id}"),
+                checkpoint_id: Some(checkpoint_id),
+                epoch: Some(2),
+            };
+            entry(
+                2,
+                Fact::Saved(Saved {
+                    job_id: JobId::derived("orders", 2),
+                    job_name: job_name.map(str::to_owned),
+                    point,
+                    kind,
+                    format: None,
+                    completed_at: Timestamp::UNIX_EPOCH,
+                    bytes: None,
+                    duration_ms: None,
+                    predicted_ms: None,
+                    doubt: None,
+                    salvaged: false,
+                    drained: false,
+                }),
+            )
+        };
+        let mut noted = Vec::new();
+        for name in [None, Some("of several")] {
+            noted.extend([saved(7, Kind::Periodic, name), saved(8, Kind::Final, name)]);
+        }
+        for entry in &noted {
+            marker.note(entry).await.unwrap();
+        }
+        let kept = marker.load().await.unwrap().unwrap();
+        assert_eq!(kept.len(), noted.len(), "{kept:?}");
+        assert!(noted.iter().all(|entry| kept.contains(entry)), "{kept:?}");
     });
 }
 

@@ -1,8 +1,11 @@
 //! What a start makes of the record and the marker that it reads: whose they are, what is lost of them, and whether this epoch has
 //! begun already.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::super::entry::{Entry, Fact};
 use super::super::history::History;
+use super::super::id::Id;
 use super::messages::Loaded;
 use super::{Go, Start, State, Verdict};
 
@@ -32,8 +35,11 @@ impl Start {
             return self.count_try();
         }
         self.new_record = !begins;
-        let entries = marker.iter().flatten().chain(record.iter().flatten());
-        self.history = History::read(entries);
+        let twice = given_twice(record.as_deref().unwrap_or_default(), marker.as_deref().unwrap_or_default());
+        let begins_twice =
+            |entry: &&Entry| twice.contains(&entry.epoch) && matches!(entry.fact, Fact::Claimed(_) | Fact::Based(_));
+        let recorded = record.iter().flatten().filter(|entry| !begins_twice(entry));
+        self.history = History::read(marker.iter().flatten().chain(recorded));
         if self.plan.only_plan {
             self.epoch = self.history.highest_epoch() + 1;
             self.state = State::List;
@@ -47,7 +53,7 @@ impl Start {
         if let Some((number, holder)) = newest {
             if holder.incarnation == self.plan.holder.incarnation {
                 self.epoch = number;
-                return self.resume(number);
+                return self.resume(number, twice.contains(&number));
             }
             if self.plan.running {
                 let reason =
@@ -62,7 +68,7 @@ impl Start {
     }
 
     /// The same process asks again: after a conflict, or because the agent died and lives again.
-    fn resume(&mut self, number: u64) {
+    fn resume(&mut self, number: u64, given_twice: bool) {
         let epoch = self.history.epochs.get(&number);
         let voided = epoch.and_then(|epoch| epoch.voided.clone());
         if let Some(reason) = voided {
@@ -70,13 +76,15 @@ impl Start {
             return if self.plan.running { self.done(Verdict::Superseded { reason }) } else { self.refuse(reason) };
         }
         match epoch.and_then(|epoch| epoch.based.clone()) {
+            // It was not let go with this number, which somebody else has in the record.
+            None if given_twice => self.go_on_to_claim(),
             None => self.state = State::List,
             // Whether it may run on was not known for certain yet.
             Some(_) if self.plan.ungated.is_some() && epoch.is_none_or(|epoch| !epoch.confirmed) => {
                 self.state = State::List;
             }
             Some(based) => {
-                self.state = State::Mark(Go {
+                let go = Go {
                     epoch: number,
                     job_id: epoch.and_then(|epoch| epoch.claim.as_ref()?.job_id),
                     base: based.base,
@@ -89,7 +97,9 @@ impl Start {
                     resumed: true,
                     ungated: self.plan.ungated.is_some(),
                     instead: None,
-                });
+                };
+                // All that is known of that is from the marker.
+                if given_twice { self.done(Verdict::Go(go)) } else { self.state = State::Mark(go) }
             }
         }
     }
@@ -124,6 +134,18 @@ impl Start {
             )
         })
     }
+}
+
+/// The epochs that were begun by somebody else than the record says. It was deleted, and rebuilt by a start that was given the same
+/// number; of both, the one whose claim the marker has was let go, and no other.
+fn given_twice(record: &[Entry], marker: &[Entry]) -> BTreeSet<u64> {
+    let incarnation = |entry: &Entry| match &entry.fact {
+        Fact::Claimed(claim) => Some((entry.epoch, claim.holder.incarnation)),
+        _ => None,
+    };
+    let let_go: BTreeMap<u64, Id> = marker.iter().filter_map(incarnation).collect();
+    let other = |(epoch, id): &(u64, Id)| let_go.get(epoch).is_some_and(|one| one != id);
+    record.iter().filter_map(incarnation).filter(other).map(|(epoch, _)| epoch).collect()
 }
 
 /// What the marker says of the newest epoch's end and the record does not.

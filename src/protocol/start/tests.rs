@@ -6,6 +6,7 @@ mod leftovers;
 mod pods;
 mod proof;
 mod scenarios;
+mod twice;
 mod ungated;
 
 use std::collections::BTreeSet;
@@ -189,6 +190,9 @@ impl Process {
             }
             Effect::Mark { epoch } => {
                 for entry in &self.snapshot {
+                    if entry.epoch == *epoch && world.marker.iter().any(|there| begun(entry, there)) {
+                        return Event::Marked(Err(lost()));
+                    }
                     let kept = matches!(entry.fact, Fact::Created { .. })
                         || entry.epoch == *epoch && matches!(entry.fact, Fact::Claimed(_) | Fact::Based(_));
                     let there = |known: &Entry| {
@@ -328,6 +332,11 @@ impl World {
             assert!(reason.contains(word), "{word:?} is not in {reason:?}");
         }
     }
+}
+
+fn begun(entry: &Entry, there: &Entry) -> bool {
+    let both_claim = matches!((&entry.fact, &there.fact), (Fact::Claimed(_), Fact::Claimed(_)));
+    both_claim && there.epoch == entry.epoch && crate::record::marker::is_taken(entry, there)
 }
 
 fn base(go: &Go) -> Option<&str> {
