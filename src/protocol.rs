@@ -30,6 +30,9 @@ pub mod start;
 pub mod stop;
 pub mod time;
 
+#[cfg(test)]
+mod model;
+
 use time::Moment;
 
 /// What a state machine wants next.

@@ -28,7 +28,7 @@ use super::point::{Found, PointRef, normalize, same};
 use unseen::by_record_alone;
 
 /// What the configuration says about starts that can't go on as usual.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Policy {
     /// A cluster proven to have no history may begin with nothing.
     pub fresh_without_history: bool,
@@ -47,7 +47,7 @@ pub struct Policy {
 }
 
 /// What is done about a point that Flink could not restore.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct IfFailed {
     /// So many starts in a row may fail to restore it.
     pub attempts: u32,
@@ -93,7 +93,7 @@ pub struct Situation {
 }
 
 /// What a start does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum Decision {
     /// Start from this point.
@@ -123,7 +123,7 @@ impl Decision {
 }
 
 /// A decision with its reasons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Choice {
     /// What to do.
     pub decision: Decision,
@@ -143,7 +143,7 @@ pub struct Choice {
 }
 
 /// One point that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Candidate {
     /// Which.
     pub point: PointRef,

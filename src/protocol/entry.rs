@@ -22,7 +22,7 @@ pub use job::{JobEvent, OfJob};
 pub const VERSION: u32 = 1;
 
 /// One fact in the record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// Format version; readers accept any, and understand what they can.
     pub version: u32,
@@ -37,7 +37,7 @@ pub struct Entry {
 }
 
 /// What an entry says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Fact {
     /// The record was made: first entry of all.
@@ -121,7 +121,7 @@ pub enum Fact {
 }
 
 /// An epoch's beginning.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Claim {
     /// The job id that this start injects; none where Flink's own is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,7 +139,7 @@ pub struct Claim {
 }
 
 /// The process that holds an epoch: one life of `savepointd run`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Holder {
     /// Chosen at random by each life of `run`.
     pub incarnation: Id,
@@ -166,7 +166,7 @@ impl Holder {
 }
 
 /// A pod, so that it can be told from any other, also from one of its name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PodRef {
     /// Its namespace.
     pub namespace: String,
@@ -183,7 +183,7 @@ pub struct PodRef {
 }
 
 /// Directory URLs of one epoch.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Directories {
     /// Where our savepoints go: `<savepoint>/<cluster>/<epoch>/`.
     pub savepoint: String,
@@ -198,7 +198,7 @@ pub struct Directories {
 }
 
 /// What an epoch restores from, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Based {
     /// The point; none for a fresh start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -224,7 +224,7 @@ pub struct Based {
 }
 
 /// A restore that Flink could not make.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RestoreFailed {
     /// The job that failed.
     pub job_id: JobId,
@@ -240,7 +240,7 @@ pub struct RestoreFailed {
 }
 
 /// One stop-with-savepoint request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Attempt {
     /// The job it stops.
     pub job_id: JobId,
@@ -255,7 +255,7 @@ pub struct Attempt {
 }
 
 /// A durable restore point.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Saved {
     /// The job that wrote it.
     pub job_id: JobId,

@@ -27,7 +27,7 @@ const SAVEPOINTS: usize = 20;
 const WHOLE: f64 = 0.8;
 
 /// How long something is expected to take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Expected {
     /// As likely to take longer as to take less.
     pub likely: Duration,
@@ -36,7 +36,7 @@ pub struct Expected {
 }
 
 /// What is expected of a stop that begins now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Prediction {
     /// Stop-with-savepoint in the configured format, from the request to the savepoint's completion.
     pub savepoint: Expected,

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What keeps a point from being restored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureClass {
     /// The program can't take the state: another operator, type or maximum parallelism.

@@ -12,7 +12,7 @@ use super::id::JobId;
 use super::point::PointRef;
 
 /// Where Flink's high availability keeps its files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Places {
     /// `<storageDir>/<cluster-id>`: what the pointers point at.
     pub folder: String,
@@ -23,7 +23,7 @@ pub struct Places {
 }
 
 /// What lies there.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Leftovers {
     /// Where the files lie.
     pub folder: String,
@@ -44,7 +44,7 @@ pub struct Leftovers {
 }
 
 /// A completed checkpoint, or a savepoint that was restored, that Flink's high availability refers to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Kept {
     /// Its number.
     pub checkpoint_id: u64,
@@ -55,7 +55,7 @@ pub struct Kept {
 }
 
 /// An entry of the job result store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct JobResult {
     /// The job.
     pub job_id: JobId,
@@ -66,7 +66,7 @@ pub struct JobResult {
 }
 
 /// How far an entry of the job result store is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// `<job>_DIRTY.json`: the job has ended, and not everything of it is cleaned up. The next JobManager goes on with that.
@@ -78,7 +78,7 @@ pub enum Stage {
 }
 
 /// What is done about them where they are in the way of the chosen point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnLeftover {
     /// Let Flink finish the clean-up, where it is certain that the job had come to its end; else refuse.
@@ -91,7 +91,7 @@ pub enum OnLeftover {
 }
 
 /// How a start deals with what is left.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dealing {
     /// Nothing is left.

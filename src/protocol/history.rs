@@ -13,7 +13,7 @@ use super::phase::Took;
 use super::point::{PointRef, same};
 
 /// The cluster's past, as far as record and markers know it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct History {
     /// The record's own id; none if there is no record.
     pub record_id: Option<Id>,
@@ -29,7 +29,7 @@ pub struct History {
 }
 
 /// One epoch's past.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Epoch {
     /// Its claim; none if only points or markers tell of it.
@@ -71,7 +71,7 @@ pub struct Epoch {
 }
 
 /// What a person asked of the next start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Request {
     /// The entry that says so.
     pub id: Id,

@@ -21,7 +21,7 @@ use super::outcome::StopOutcome;
 use super::point::PointRef;
 
 /// What became of one job in one epoch.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Past {
     /// Its name; empty where nobody knows it.

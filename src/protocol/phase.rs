@@ -102,7 +102,7 @@ impl StartPhase {
 }
 
 /// What a stop took, by phase, in milliseconds. An older build knows nothing of a phase that a newer one adds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Took {
     /// [`StopPhase::Decide`].

@@ -36,7 +36,7 @@ impl Kind {
 }
 
 /// The format of a savepoint (FLIP-203).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// The state backend's own format: fast, self-contained, bound to the backend.
@@ -46,7 +46,7 @@ pub enum Format {
 }
 
 /// A restore point by name: enough to inject it and to find it again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PointRef {
     /// Where it lies, in the form that [`normalize`] gives.
     pub path: String,
@@ -59,7 +59,7 @@ pub struct PointRef {
 }
 
 /// One directory that a listing of storage took for a savepoint or a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Found {
     /// Where it lies, in the form that [`normalize`] gives.
     pub path: String,
@@ -91,7 +91,7 @@ pub struct Listing {
 }
 
 /// What a look at a `_metadata` file showed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metadata {
     /// Magic number and version are right. (Flink writes `_metadata` last.)

@@ -34,7 +34,7 @@ const TRIES: u32 = 10;
 
 type Step = super::Step<Effect, Verdict>;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum State {
     Load,
     /// The next epoch was promised to that pod.
@@ -90,7 +90,7 @@ enum State {
 }
 
 /// One start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Start {
     plan: Plan,
     state: State,

@@ -52,7 +52,7 @@ const RETRY: Duration = Duration::from_millis(100);
 
 type Step = super::Step<Effect, Release>;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum State {
     Look,
     Survey(JobId),
@@ -101,7 +101,7 @@ enum State {
 }
 
 /// One stop.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Stop {
     plan: Plan,
     state: State,

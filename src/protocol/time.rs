@@ -35,7 +35,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// When the container is killed, and how much of the time before belongs to the record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Deadline {
     /// The moment at which whoever asked for the stop kills the container.
     pub at: Moment,

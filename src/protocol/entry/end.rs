@@ -8,7 +8,7 @@ use super::super::point::{Kind, PointRef};
 use super::{Fact, JobEvent, Saved};
 
 /// The job's own end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct End {
     /// The job that ended.
     pub job_id: JobId,
@@ -23,7 +23,7 @@ pub struct End {
 }
 
 /// How a job ended without us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndKind {
     /// It reached the end of its input.

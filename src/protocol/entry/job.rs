@@ -8,7 +8,7 @@ use super::super::point::PointRef;
 use super::{End, Fact};
 
 /// Something of one job among several.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OfJob {
     /// Which.
     pub job_id: JobId,
@@ -20,7 +20,7 @@ pub struct OfJob {
 }
 
 /// What happened to one job among several.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "was", rename_all = "snake_case")]
 pub enum JobEvent {
     /// It runs, and has state that would be lost with it: restored, or in a completed checkpoint.

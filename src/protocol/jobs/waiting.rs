@@ -11,7 +11,7 @@ use super::super::point::{Found, Kind, Metadata, PointRef, normalize, same};
 use super::{Past, called};
 
 /// A job that does not run and whose state is to be gone on with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Waiting {
     /// Its name; empty where nobody knows it.
     pub job_name: String,

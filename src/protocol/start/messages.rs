@@ -11,7 +11,7 @@ use super::super::point::{Listing, PointRef};
 use super::super::stop::Search;
 
 /// What a start is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Plan {
     /// The cluster's id.
@@ -43,7 +43,7 @@ pub struct Plan {
 }
 
 /// A job that Flink runs and nobody has decided on: no `run` stands before that JobManager.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ungated {
     /// The job.
     pub job_id: JobId,
@@ -52,7 +52,7 @@ pub struct Ungated {
 }
 
 /// Whose job ids a start uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum JobIds {
     /// Ours, from cluster and epoch.
     Derived,
@@ -170,7 +170,7 @@ pub struct Trouble {
 }
 
 /// How a start ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Start Flink.
     Go(Go),
@@ -198,7 +198,7 @@ pub enum Verdict {
 }
 
 /// Permission to start Flink.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact for itself")]
 pub struct Go {
     /// The epoch that was claimed.

@@ -10,7 +10,7 @@ use super::{Attempt, CheckpointReply, PostReply, RETRY, State, Stop};
 const NUMBER: u32 = u32::MAX;
 
 /// A checkpoint that is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct OnDemand {
     pub(super) job_id: JobId,
     pub(super) trigger_id: TriggerId,

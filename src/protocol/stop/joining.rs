@@ -16,7 +16,7 @@ use super::super::time::Moment;
 use super::{InFlight, Insurance, PollReply, RETRY, Search, Secured, State, Stop, Survey};
 
 /// A savepoint that is waited for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Joining {
     pub(super) in_flight: InFlight,
     pub(super) job_id: JobId,

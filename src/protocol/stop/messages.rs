@@ -12,7 +12,7 @@ use super::super::point::{Format, Kind, PointRef, normalize};
 use super::super::time::{Deadline, Moment};
 
 /// What a stop knows when it begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact for itself")]
 pub struct Plan {
     /// The job; none if its id is not known yet.
@@ -46,7 +46,7 @@ pub struct Plan {
 }
 
 /// A savepoint that was asked for by us, not to stop the job.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct InFlight {
     /// The request.
     pub attempt: Attempt,
@@ -271,7 +271,7 @@ pub enum Search {
 }
 
 /// A complete point in storage.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Secured {
     /// The point.
     pub point: PointRef,
@@ -305,7 +305,7 @@ pub enum RecordReply {
 }
 
 /// What a stop writes at its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ending {
     /// How it ended.
     pub outcome: StopOutcome,
@@ -323,7 +323,7 @@ pub struct Ending {
 }
 
 /// Permission to end the JobManager.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Release {
     /// How the stop ended.
     pub outcome: StopOutcome,

@@ -22,7 +22,7 @@ const FIRST_TRY: Duration = Duration::from_secs(2);
 const TRY: Duration = Duration::from_secs(5);
 
 /// An outcome that is being written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Writing {
     pub(super) ending: Ending,
     /// Since when.
