@@ -54,7 +54,8 @@ fn every_record_exactly_once_over_stops_and_starts_with_all_state_on_s3() {
         assert_eq!(ended, (Some("savepoint"), Some(true)), "{outcome}");
         expected = outcome["point"].as_str().map(str::to_owned);
         assert!(expected.as_deref().is_some_and(|path| path.starts_with("s3://state/flink/sp/orders-")), "{outcome}");
-        assert_eq!(cluster.ask("plan")["path"].as_str(), expected.as_deref());
+        let plan = cluster.ask("plan");
+        assert_eq!(plan["path"].as_str(), expected.as_deref(), "{outcome}\n{plan:#}\n{:#}", cluster.ask("history"));
     }
     cluster.assert_exactly_once(&cluster.lives());
     let history = cluster.ask("history");
