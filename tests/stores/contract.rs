@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use savepointd::protocol::entry::Fact;
 use savepointd::protocol::stop::RecordReply;
 use savepointd::random;
-use savepointd::record::{self, Append, marker::Marker};
+use savepointd::record::{self, Append, Error, marker::Marker};
 use savepointd::storage::Created;
 
 use super::support::stores::Store;
@@ -145,7 +145,10 @@ async fn the_marker_keeps_its_first_word(world: &World) {
     for entry in &kept {
         marker.keep(entry).await.unwrap();
     }
-    marker.keep(&claim(2)).await.unwrap();
+    marker.keep(&kept[1]).await.unwrap();
+    // Somebody else who was given the same epoch is not let go.
+    let begun = marker.keep(&claim(2)).await.unwrap_err();
+    assert!(matches!(&begun, Error::Begun(url) if url.ends_with("2-claimed.json")) && begun.passes(), "{begun}");
     assert_eq!(marker.load().await.unwrap().unwrap(), kept);
     let error = marker.keep(&created(random::id())).await.unwrap_err();
     assert!(!error.passes() && error.to_string().contains("another cluster"), "{error}");
