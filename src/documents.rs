@@ -1,6 +1,9 @@
 //! Documents are held to the code: tables that are made of it, and tables that it is compared with.
 
+#[path = "../tests/support/evidence.rs"]
+pub(crate) mod evidence;
 mod figures;
+mod reliability;
 
 use std::fs;
 use std::path::{Path, PathBuf};

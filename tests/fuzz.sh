@@ -53,7 +53,12 @@ for target in "${targets[@]}"; do
         tail -n 40 "$log" >&2
         exit 1
     fi
-    sed -n 's/^Done \([0-9]*\) runs in .*/\1 inputs/p' "$log" | tr '\n' ' '
+    inputs=$(sed -n 's/^Done \([0-9]*\) runs in .*/\1/p' "$log")
+    printf '%s inputs ' "$inputs"
+    if [ -n "${SPTEST_EVIDENCE:-}" ]; then
+        printf '{"date":"%s","commit":"%s","what":"libFuzzer on what is read, nothing broken","part":"%s","counts":[["inputs",%s]]}\n' \
+            "$(date +%F)" "$(git rev-parse --short HEAD)" "$target" "$inputs" >> "$SPTEST_EVIDENCE"
+    fi
     sed -n 's/.* cov: \([0-9]*\) ft: \([0-9]*\) .*/reaching \1 edges/p' "$log" | tail -n 1
     rm "$log"
     # Where nothing was broken, what real Flink wrote is all that is committed.

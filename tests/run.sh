@@ -18,7 +18,7 @@ case $size in
     landing) cycles=3 node_cycles=1 profile=default ignored=() versions=(1.15.4 1.17.2 1.20.5 2.3.0) ;;
     full)
         cycles=20 node_cycles=20 profile=full ignored=(--run-ignored all)
-        export SPTEST_FAULTS=${SPTEST_FAULTS:-100}
+        export SPTEST_FAULTS=${SPTEST_FAULTS:-100} SPTEST_EVIDENCE=${SPTEST_EVIDENCE:-$PWD/tests/evidence.jsonl}
         versions=(1.14.6 1.15.4 1.16.3 1.17.2 1.18.1 1.19.3 1.20.5 2.0.1 2.2.1 2.3.0)
         ;;
     bench) cycles=0 ;;

@@ -1,6 +1,7 @@
 //! Stop by SIGTERM, start again, over and over.
 
 use super::on_each_flink;
+use super::support::evidence;
 use super::support::flink::Cluster;
 
 on_each_flink!(at_full_size_oldest_too: every_record_exactly_once_over_stops_and_starts);
@@ -38,4 +39,7 @@ fn every_record_exactly_once_over_stops_and_starts(version: &str) {
             "{row}"
         );
     }
+    let records = lives.last().map_or(0, |life| life.last + 1);
+    let counts = [("stops", u64::try_from(cycles).unwrap()), ("records, each once", records)];
+    evidence::keep("stop by SIGTERM and start again", version, &counts);
 }

@@ -3,7 +3,11 @@
 use super::on_each_flink;
 use super::support::flink::{Cluster, START};
 
-on_each_flink!(on 1.20: a_program_that_was_rolled_back_is_not_given_its_successors_state_for_ever; on 2.3:);
+on_each_flink!(
+    on 1.20:;
+    on 2.3:;
+    at_full_size: a_program_that_was_rolled_back_is_not_given_its_successors_state_for_ever,
+);
 
 fn a_program_that_was_rolled_back_is_not_given_its_successors_state_for_ever(version: &str) {
     let mut cluster = Cluster::new(version);

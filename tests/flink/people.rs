@@ -8,7 +8,8 @@ use super::support::{eventually, http};
 
 on_each_flink!(
     on 1.20: each_end_of_a_job_has_its_next_start, a_bounded_job_finishes_and_is_not_run_again;
-    on 2.3: an_explicit_path_counts_when_it_is_new_and_a_pin_until_a_point_after_it,
+    on 2.3:;
+    at_full_size: an_explicit_path_counts_when_it_is_new_and_a_pin_until_a_point_after_it,
 );
 
 fn each_end_of_a_job_has_its_next_start(version: &str) {

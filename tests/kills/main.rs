@@ -27,6 +27,7 @@ mod table;
 
 use cells::{Cell, at_once, cells, rotated};
 use life::{Life, Lived};
+use support::evidence;
 use support::trace::can_trace;
 use table::Table;
 
@@ -97,7 +98,12 @@ fn no_blow_of_any_kind_at_any_effect_loses_state() {
         let more = traced(life);
         effects.extend(more.into_iter().filter(|effect| !effects.contains(effect)).collect::<Vec<_>>());
         let lived = cells(life, &effects).into_iter().step_by(every);
-        table.add(life, &effects, at_once(lived.collect()));
+        let results = at_once(lived.collect());
+        let unsafe_cells = results.iter().filter(|(_, result)| !result.is_safe()).count();
+        let counts = [("effects", effects.len()), ("blows", results.len()), ("of them unsafe", unsafe_cells)];
+        let counts = counts.map(|(name, count)| (name, u64::try_from(count).unwrap()));
+        evidence::keep("SIGKILL, SIGTERM or SIGSTOP before and after each effect", life.title(), &counts);
+        table.add(life, &effects, results);
     }
     table.write();
     let bad = table.unsafe_cells();

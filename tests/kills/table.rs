@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Command;
 
 use crate::cells::{BLOWS, Cell, Result};
 use crate::life::Life;
+use crate::support::evidence::commit;
 use crate::support::trace::Side;
 
 #[derive(Debug, Default)]
@@ -101,10 +101,4 @@ impl Table {
 fn columns() -> [(&'static str, &'static str); 6] {
     let names = ["SIGKILL", "SIGTERM", "SIGSTOP"];
     std::array::from_fn(|at| (names[at / 2], ["before", "after"][at % 2]))
-}
-
-fn commit() -> String {
-    let said =
-        Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
-    said.map_or_else(|_| "unknown".to_owned(), |said| String::from_utf8_lossy(&said.stdout).trim().to_owned())
 }

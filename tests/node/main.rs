@@ -36,8 +36,8 @@ mod whole;
 macro_rules! on_the_node {
     (in_rounds: $($name:ident),* $(,)? $(; at_full_size: $($full:ident),* $(,)?)?) => {
         mod on_the_node {
-            $(#[test] fn $name() { crate::node::in_rounds(super::$name); })*
-            $($(#[test] #[ignore = "full size"] fn $full() { crate::node::in_rounds(super::$full); })*)?
+            $(#[test] fn $name() { crate::node::in_rounds(stringify!($name), super::$name); })*
+            $($(#[test] #[ignore = "full size"] fn $full() { crate::node::in_rounds(stringify!($full), super::$full); })*)?
         }
     };
     ($($name:ident),* $(,)? $(; at_full_size: $($full:ident),* $(,)?)?) => {

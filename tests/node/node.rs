@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use super::support::evidence;
+
 /// Why there is no node, once it is known. A test that needs one asks this first, and is over if there is a reason.
 fn missing() -> Option<&'static str> {
     static MISSING: OnceLock<Option<String>> = OnceLock::new();
@@ -35,12 +37,19 @@ pub fn cycles() -> usize {
 }
 
 /// Repeats a scenario on the node.
-pub fn in_rounds(scenario: fn()) {
+pub fn in_rounds(name: &str, scenario: fn()) {
     if is_there() {
         for _ in 0..cycles() {
             scenario();
         }
+        went_through(name);
     }
+}
+
+/// A scenario held in all its rounds.
+pub fn went_through(scenario: &str) {
+    let rounds = u64::try_from(cycles()).unwrap();
+    evidence::keep("what Kubernetes does to a pod, on a real node", &scenario.replace('_', " "), &[("rounds", rounds)]);
 }
 
 /// Starts the node unless it is up; then it goes down with the test runner.

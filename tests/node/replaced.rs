@@ -30,6 +30,7 @@ fn replaced(name: &str, shape: Shape, replace: impl Fn(&Application, &Pod)) -> A
         replace(&app, &old.pod);
         old = assert_continued(&app, &old, cycle + 1);
     }
+    node::went_through(name);
     app
 }
 
@@ -124,6 +125,7 @@ fn a_deleted_pod_that_no_run_stands_before_is_drained_and_continued_exactly() {
         app.delete(&old.pod, &[]);
         (old, _) = app.assert_replaced(&old, cycle + 1);
     }
+    node::went_through("unwrapped");
     assert!(!app.events("StartedWithoutGate").is_empty());
     assert_eq!(app.events("StartedFromElsewhere"), Vec::<String>::new());
 }

@@ -6,6 +6,7 @@
 #[allow(clippy::print_stdout, reason = "what strikes, and what comes of it, is read while it goes on")]
 pub mod chaos;
 pub mod chromium;
+pub mod evidence;
 pub mod fake_agent;
 pub mod fake_flink;
 pub mod fake_kubernetes;

@@ -11,6 +11,7 @@ use super::promises::{
     NEVER_EMPTY, NOTED, ONE_EPOCH, OWN_END, PRUNED, REBUILT, REFUSED, RESTORED, WENT_BACK, WHOLE, ZOMBIE,
 };
 use super::{Cluster, Limits, World};
+use crate::documents::evidence;
 
 fn limits(faults: u8, wishes: u8, checkpoints: u8, prunes: u8) -> Limits {
     Limits { faults, wishes, checkpoints, prunes }
@@ -25,6 +26,9 @@ fn explore(name: &str, begin: World, bound: Option<usize>) -> BTreeSet<&'static 
     let (found, states) = (checker.discoveries(), checker.state_count());
     let (different, depth) = (checker.unique_state_count(), checker.max_depth());
     let whole = if bound.is_some_and(|bound| states >= bound) { "the nearest, not all" } else { "all that there are" };
+    let counted = [("states", states), ("of them different", different)];
+    let counted = counted.map(|(name, count)| (name, u64::try_from(count).unwrap()));
+    evidence::keep("the protocol's own machines under stateright, no promise broken", name, &counted);
     println!("{name}: {states} states, {different} of them different, up to {depth} steps deep: {whole}");
     let mut seen = BTreeSet::new();
     for property in super::promises::all() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io::Write as _;
 
+use super::super::evidence;
 use super::Step;
 
 #[derive(Debug)]
@@ -42,6 +43,18 @@ impl<F: Debug + Copy> Journal<F> {
     }
 
     pub fn close(&self) {
+        let mut counts = vec![("faults", u64::try_from(self.begun).unwrap())];
+        for (outcome, words) in
+            OUTCOMES.into_iter().zip(["of no effect", "tasks restarted", "savepoints restored", "checkpoints restored"])
+        {
+            let times = |(outcomes, _): &(BTreeMap<&str, u64>, u64)| outcomes.get(outcome).copied().unwrap_or(0);
+            counts.push((words, self.table.values().map(times).sum()));
+        }
+        evidence::keep(
+            "random faults on real parts, nothing lost",
+            &format!("{}, seed {}", self.name, self.seed),
+            &counts,
+        );
         println!("\n{}: {} faults by seed {}, nothing lost\n", self.name, self.begun, self.seed);
         println!("| fault | times | {} | repeated, most |", OUTCOMES.join(" | "));
         println!("|---|---|{}---|", "---|".repeat(OUTCOMES.len()));
