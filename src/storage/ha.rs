@@ -32,14 +32,11 @@ pub async fn leftovers(storage: &Storage, places: &Places) -> Result<Leftovers, 
             left.of_flink_2 |= name.starts_with(OF_FLINK_2);
             left.jobs.push(file.url().to_owned());
         } else if name.starts_with(COMPLETED) {
-            match file.read_start(completed::HEAD).await {
-                Ok(bytes) => match completed::parse(&bytes) {
-                    Some(kept) => left.kept.push(kept),
-                    None => left.unclear.push(file.url().to_owned()),
-                },
-                // Flink has just replaced it by a newer one.
-                Err(error) if error.is_missing() => {}
-                Err(error) => return Err(error),
+            // Where there is none any more, Flink has just replaced it by a newer one.
+            let Some(beginning) = file.beginning(completed::HEAD).await? else { continue };
+            match completed::parse(&beginning.bytes) {
+                Some(kept) => left.kept.push(kept),
+                None => left.unclear.push(file.url().to_owned()),
             }
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::place::Beginning;
 use super::points::{checkpoints_of, savepoints};
 use super::verify::{Report, Verdict, verify};
 use super::{Error, Place, Storage};
@@ -21,19 +22,11 @@ const STALL: Duration = Duration::from_secs(20);
 /// What the `_metadata` of the point at `place` says, and when it was last changed.
 pub(super) async fn metadata(place: &Place) -> Result<(Metadata, Option<Timestamp>), Error> {
     let file = place.join("_metadata");
-    let Some((size, modified)) = file.stat().await? else {
+    let Some(Beginning { bytes: start, of: size, modified }) = file.beginning(HEAD as u64).await? else {
         // Something that is no file may be in its place.
         let in_the_way = place.children().await?.0.iter().any(|name| name == "_metadata");
         let broken = || Metadata::Broken("_metadata is a directory".to_owned());
         return Ok((if in_the_way { broken() } else { Metadata::Missing }, None));
-    };
-    let start = match size.min(HEAD as u64) {
-        0 => Vec::new(),
-        some => match file.read_start(some).await {
-            Ok(bytes) => bytes,
-            Err(error) if error.is_missing() => return Ok((Metadata::Missing, None)),
-            Err(error) => return Err(error),
-        },
     };
     // Of a newer version it can't be told whether it is whole: that is asked of the one that is chosen.
     let metadata = match Head::parse(&start).or_else(|error| Head::of_newer(&start).ok_or(error)) {
@@ -137,7 +130,7 @@ pub async fn newest_checkpoint(
     above: Option<u64>,
     until: Instant,
 ) -> Search {
-    let seen = async { checkpoints_of(&storage.place(directory)?.join(&job_id.to_string()), job_id).await };
+    let seen = async { checkpoints_of(storage.place(directory)?.join(&job_id.to_string()), job_id).await };
     newest(storage, seen.await, above, &[], until).await
 }
 

@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use hyper::body::Bytes;
 use jiff::Timestamp;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
 
 use super::Error;
 use super::error::{missing, no_bucket};
@@ -184,13 +184,26 @@ impl Place {
         Ok(all)
     }
 
-    /// The first bytes of a file, at most `most`, which is not zero.
+    /// The first bytes of a file, at most `most`, which is not zero, with what [`Place::stat`] says: mostly by one request.
     ///
     /// # Errors
-    /// As for [`Place::open`].
-    pub async fn read_start(&self, most: u64) -> Result<Vec<u8>, Error> {
-        let read = self.store.client.get_range(&self.path, 0..most).await;
-        read.map(|bytes| bytes.to_vec()).map_err(|source| self.error(source))
+    /// If that can't be known.
+    pub async fn beginning(&self, most: u64) -> Result<Option<Beginning>, Error> {
+        let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..GetOptions::default() };
+        match self.store.client.get_opts(&self.path, options).await {
+            Ok(got) => {
+                let (of, modified) = (got.meta.size, changed(&got.meta));
+                let bytes = got.bytes().await.map_err(|source| self.error(source))?.to_vec();
+                Ok(Some(Beginning { bytes, of, modified }))
+            }
+            Err(source) if missing(&source, &self.url) => self.prove_missing().await.map(|()| None),
+            // An empty file has no first byte.
+            Err(source) => match self.stat().await? {
+                Some((0, modified)) => Ok(Some(Beginning { bytes: Vec::new(), of: 0, modified })),
+                Some(_) => Err(self.error(source)),
+                None => Ok(None),
+            },
+        }
     }
 
     /// Creates the file where none is: of several who try, one does.
@@ -225,6 +238,17 @@ impl Place {
     pub(super) fn directory(&self) -> Option<std::path::PathBuf> {
         (self.store.shape == Shape::Files).then(|| format!("/{}", self.path).into())
     }
+}
+
+/// How a file begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beginning {
+    /// Its first bytes.
+    pub bytes: Vec<u8>,
+    /// How many it has.
+    pub of: u64,
+    /// When it was last changed.
+    pub modified: Option<Timestamp>,
 }
 
 fn changed(object: &ObjectMeta) -> Option<Timestamp> {

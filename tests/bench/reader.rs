@@ -1,8 +1,11 @@
-//! How fast a large `_metadata` is read, beside reading its bytes and doing nothing with them. Started by `tests/run.sh bench`, in
-//! the release profile.
+//! How fast a large `_metadata` is read, beside reading its bytes and doing nothing with them; and points on an object store. Started
+//! by `tests/run.sh bench`, in the release profile.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     clippy::disallowed_types,
     reason = "a figure that can't be measured is a failure, and time is what is measured"
 )]
@@ -10,6 +13,10 @@
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 #![allow(dead_code, reason = "the other figures use more of it")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
+mod asked;
 mod figures;
 
 use std::fs::File;
@@ -57,6 +64,7 @@ fn main() {
     bar("reader", format!("{:.0} MB/s", rate(read)), "at least 500 MB/s", rate(read) >= 500.0);
     let more = peak_kib().saturating_sub(before);
     bar("memory that reading takes", format!("{more} KiB"), "at most 1 MiB", more <= 1024);
+    asked::measure();
 }
 
 fn plain(path: &std::path::Path) {

@@ -67,9 +67,14 @@ async fn a_place_gives_what_was_put_there(world: &World) {
     world.place("places-other").join("x").create(Vec::new()).await.unwrap();
 
     assert_eq!(file.read().await.unwrap(), b"first");
-    assert_eq!(file.read_start(3).await.unwrap(), b"fir");
     let (size, changed) = file.stat().await.unwrap().unwrap();
     assert!(size == 5 && changed.is_some());
+    let beginning = file.beginning(3).await.unwrap().unwrap();
+    assert_eq!((beginning.bytes.as_slice(), beginning.of, beginning.modified), (&b"fir"[..], 5, changed));
+    assert_eq!(file.beginning(100).await.unwrap().unwrap().bytes, b"first");
+    let empty = folder.join("beside").beginning(3).await.unwrap().unwrap();
+    assert_eq!((empty.bytes.len(), empty.of), (0, 0));
+    assert_eq!(folder.join("nowhere").beginning(3).await.unwrap(), None);
     assert_eq!(folder.children().await.unwrap(), (vec!["deep".to_owned()], vec!["beside".to_owned()]));
     let mut listed: Vec<_> = folder.list().map_ok(|file| (file.name, file.bytes)).try_collect().await.unwrap();
     listed.sort();
