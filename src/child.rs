@@ -76,16 +76,25 @@ pub(crate) fn reap() -> Vec<Ended> {
 /// Starts a program in a process group of its own. It is killed by the kernel should this process die: a JobManager
 /// without `run` would be a zombie beside the next one.
 pub(crate) fn spawn(argv: &[String], own_stdin: bool) -> io::Result<Pid> {
-    let Some((program, arguments)) = argv.split_first() else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no command was given"));
-    };
-    let parent = Pid::this();
-    let mut command = Command::new(program);
-    command.args(arguments).process_group(0);
+    let mut command = command(argv)?;
     if !own_stdin {
         command.stdin(Stdio::null());
     }
-    die_with(&mut command, parent);
+    spawn_command(command)
+}
+
+fn command(argv: &[String]) -> io::Result<Command> {
+    let Some((program, arguments)) = argv.split_first() else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no command was given"));
+    };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    Ok(command)
+}
+
+fn spawn_command(mut command: Command) -> io::Result<Pid> {
+    command.process_group(0);
+    die_with(&mut command, Pid::this());
     let child = command.spawn()?;
     Ok(Pid::from_raw(child.id().cast_signed()))
 }
@@ -113,10 +122,19 @@ pub(crate) struct Entrypoint {
 
 impl Entrypoint {
     pub(crate) fn start(argv: &[String]) -> io::Result<Self> {
-        let pid = spawn(argv, true)?;
+        Self::start_command(command(argv)?)
+    }
+
+    pub(crate) fn start_command(command: Command) -> io::Result<Self> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let pid = spawn_command(command)?;
         // Not its arguments: some people give passwords there.
-        tracing::info!(%pid, program = argv.first(), "the entrypoint is started");
+        tracing::info!(%pid, program, "the entrypoint is started");
         Ok(Self { pid })
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
     }
 
     pub(crate) fn end_among(&self, ended: &[Ended]) -> Option<Status> {

@@ -23,7 +23,7 @@ pub use flags::{Flags, Origin, Setting};
 pub use keys::{KEYS, Key, KeyDefault};
 use reader::Reader;
 pub use schema::{
-    DEFAULT_SOCKET, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnLeftover, OnNoState,
+    DEFAULT_SOCKET, Exchange, Handover, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnLeftover, OnNoState,
     OnUnverifiable, RecordKind, RecordUrl, Recovery, SavepointFormat, WithoutRun, directory_url,
     duration as parse_duration,
 };
@@ -285,6 +285,7 @@ impl Client {
         let settle = reader.get("guard.settle", schema::duration);
         let before = reader.get("guard.checkpoint", |text| schema::unless_off(text, schema::positive_duration));
         let recovery = reader.get("flink.recovery", Recovery::parse);
+        let exchange = reader.get("guard.exchange", Exchange::parse);
         let termination_log = reader.get("pod.termination_log", schema::absolute_path);
         let format = reader.get("log.format", LogFormat::parse);
         let level = reader.get("log.level", LogLevel::parse);
@@ -296,7 +297,7 @@ impl Client {
         if socket == control_socket {
             reader.conflict("control_socket", &format!("expected another path than {}", reader.place("socket")));
         }
-        let guard = Guard { agent, settle: settle?, checkpoint: before?, recovery: recovery? };
+        let guard = Guard { agent, settle: settle?, checkpoint: before?, recovery: recovery?, exchange: exchange? };
         Some(Self {
             socket,
             control_socket,

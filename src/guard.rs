@@ -6,6 +6,7 @@
 
 mod command;
 mod duty;
+mod jvm;
 mod link;
 
 use std::rc::Rc;
@@ -16,13 +17,14 @@ use tokio::task::JoinHandle;
 
 use crate::child::{self, Entrypoint};
 use crate::clock::Clock;
-use crate::config::{self, Recovery};
+use crate::config::{self, Exchange, Recovery};
 use crate::exit::Exit;
 use crate::protocol::time::Moment;
 use crate::report;
 use crate::signals::{Signal, Signals};
 use command::Prepared;
 use duty::{Duty, Effect, Event, Terms};
+use jvm::Jvm;
 use link::{Ends, News};
 
 /// Where an agent listens if nothing else is known.
@@ -43,8 +45,10 @@ pub struct Options {
 pub async fn guard(options: Options, mut signals: Signals) -> Exit {
     child::become_reaper();
     let clock = Clock::start();
-    let (Prepared { argv, finds_soon, .. }, ends) = prepare(&options);
-    let mut child = match start(&argv) {
+    let (Prepared { argv, finds_soon, by_flinks_scripts_alone, .. }, ends) = prepare(&options);
+    let by_jvm = options.guard.exchange == Exchange::Jvm && by_flinks_scripts_alone;
+    let mut ended: Option<Jvm> = None;
+    let mut child = match start(&argv, None) {
         Ok(child) => child,
         Err(exit) => return exit,
     };
@@ -86,16 +90,18 @@ pub async fn guard(options: Options, mut signals: Signals) -> Exit {
         for effect in duty.on(event, clock.now()) {
             tracing::debug!(?effect, "guard");
             match effect {
-                Effect::Start => match start(&argv) {
+                Effect::Start => match start(&argv, ended.take()) {
                     Ok(started) => child = started,
                     Err(exit) => return exit,
                 },
                 Effect::Terminate(reason) => {
                     tracing::info!(reason, "ending the TaskManager");
+                    ended = Some(&child).filter(|_| by_jvm).and_then(|child| Jvm::of(child.pid())).or(ended);
                     child.signal(Kill::SIGTERM);
                 }
                 Effect::Kill(reason) => {
                     tracing::warn!(reason, "killing the TaskManager");
+                    ended = Some(&child).filter(|_| by_jvm).and_then(|child| Jvm::of(child.pid())).or(ended);
                     child.signal(Kill::SIGKILL);
                 }
                 Effect::HangUp => line.again(),
@@ -109,7 +115,14 @@ pub async fn guard(options: Options, mut signals: Signals) -> Exit {
     }
 }
 
-fn start(argv: &[String]) -> Result<Entrypoint, Exit> {
+/// Starts the command line, or the JVM that it had come to before.
+fn start(argv: &[String], before: Option<Jvm>) -> Result<Entrypoint, Exit> {
+    if let Some(jvm) = before {
+        match Entrypoint::start_command(jvm.command()) {
+            Ok(child) => return Ok(child),
+            Err(error) => tracing::warn!(%error, "the TaskManager's JVM can't be started by itself; its scripts are"),
+        }
+    }
     Entrypoint::start(argv).map_err(|error| {
         tracing::error!(command = argv.first(), %error, "the TaskManager can't be started");
         Exit::not_started(&error)

@@ -134,7 +134,7 @@ pub const KEYS: &[Key] = &[
         Value("refuse"),
         "`refuse`, `warn`, `cancel`",
         "agent",
-        "a JobManager whose entrypoint can't be wrapped: not protected, or taken up as it runs, where a job that runs from something else than the newest point is told of or cancelled",
+        "a JobManager whose entrypoint can't be wrapped: refused, or adopted as it runs, where a job that runs from something else than the newest point is told of or cancelled",
     ),
     key(
         "savepoint.directory",
@@ -158,13 +158,7 @@ pub const KEYS: &[Key] = &[
         "agent",
         "emit the maximum watermark before the final savepoint: for a job's last stop",
     ),
-    key(
-        "checkpoint.directory",
-        Words("Flink's own"),
-        "URL or path",
-        "agent",
-        "only where that is not true: the job sets it in its code",
-    ),
+    key("checkpoint.directory", Words("Flink's own"), "URL or path", "agent", "only if the job's code sets another"),
     key(
         "session.parallel",
         Value("32"),
@@ -185,7 +179,7 @@ pub const KEYS: &[Key] = &[
         Value("off"),
         "duration",
         "agent",
-        "how long the job may go on after SIGTERM until the pod that replaces its own waits at the gate",
+        "how long the job may go on after SIGTERM until its pod's replacement waits at the gate",
     ),
     key(
         "storage.endpoint",
@@ -270,7 +264,7 @@ pub const KEYS: &[Key] = &[
         Value("10"),
         "1 or more",
         "agent",
-        "so many savepoints stay; those that are older go when a new run has completed its first checkpoint, and after each savepoint by the clock",
+        "savepoints that are kept; older ones are deleted when a new run has completed its first checkpoint, and after each savepoint by the clock",
     ),
     key(
         "retention.max_age",
@@ -324,6 +318,13 @@ pub const KEYS: &[Key] = &[
         "duration, `off`",
         "agent, guard",
         "how long it then waits, where none has, for a checkpoint that it asks for (Flink 1.17+). Set it for agent and guards",
+    ),
+    key(
+        "guard.exchange",
+        Value("jvm"),
+        "`jvm`, `command`",
+        "guard",
+        "what is started when a TaskManager is exchanged for a fresh one: its JVM as Flink's scripts had started it, where nothing but they had a part in that, or the whole command",
     ),
     key(
         "admin.address",

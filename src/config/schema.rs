@@ -212,6 +212,16 @@ words! {
 }
 
 words! {
+    /// What is started when a TaskManager is exchanged.
+    Exchange {
+        /// Its JVM as Flink's scripts had started it, where nothing but they had a part in that.
+        Jvm = "jvm",
+        /// The whole command, scripts included.
+        Command = "command",
+    }
+}
+
+words! {
     /// What is done about a JobManager that no `run` stands before.
     WithoutRun {
         /// Nothing: it is not ours.

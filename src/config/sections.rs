@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::schema::{
-    JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnLeftover, OnNoState, OnUnverifiable, Recovery,
+    Exchange, JobIdPolicy, LogFormat, LogLevel, OnBroken, OnFailed, OnLeftover, OnNoState, OnUnverifiable, Recovery,
     SavepointFormat, WithoutRun,
 };
 
@@ -21,6 +21,8 @@ pub struct Guard {
     pub checkpoint: Option<Duration>,
     /// How a TaskManager that stays comes to the next JobManager.
     pub recovery: Recovery,
+    /// What is started when it is exchanged.
+    pub exchange: Exchange,
 }
 
 /// Which cluster this is.

@@ -81,7 +81,13 @@ fn defaults_are_the_documented_ones() {
         handover: Handover::Wait,
         pod: Pod::default(),
         termination_log: "/dev/termination-log".into(),
-        guard: Guard { agent: None, settle: Duration::from_secs(2), checkpoint: None, recovery: Recovery::Fast },
+        guard: Guard {
+            agent: None,
+            settle: Duration::from_secs(2),
+            checkpoint: None,
+            recovery: Recovery::Fast,
+            exchange: Exchange::Jvm,
+        },
         admin: Admin { address: Some("[::]:9250".parse().unwrap()) },
         log: Log { format: LogFormat::Json, level: LogLevel::Info },
     };

@@ -30,12 +30,20 @@ pub(super) struct Prepared {
     pub(super) rpc_port: u16,
     /// Whether the TaskManager finds the next JobManager by itself in about the time that a fresh one needs.
     pub(super) finds_soon: bool,
+    /// Whether nothing but Flink's own scripts runs before the TaskManager's JVM.
+    pub(super) by_flinks_scripts_alone: bool,
 }
 
 impl Prepared {
     /// Where nothing can be learnt.
     pub(super) fn as_it_is(argv: &[String]) -> Self {
-        Self { argv: argv.to_vec(), host: None, rpc_port: setup::RPC_PORT, finds_soon: false }
+        Self {
+            argv: argv.to_vec(),
+            host: None,
+            rpc_port: setup::RPC_PORT,
+            finds_soon: false,
+            by_flinks_scripts_alone: false,
+        }
     }
 }
 
@@ -48,6 +56,8 @@ struct Launch {
     entrypoint: bool,
     /// The start script, unless the entrypoint's mode word stands for it.
     script: Option<PathBuf>,
+    /// Whether nothing else comes before that.
+    alone: bool,
 }
 
 /// Where a TaskManager's options begin.
@@ -79,7 +89,8 @@ fn plain(argv: &[String]) -> Option<Launch> {
         };
         let begin = index + words;
         let options = argv.get(begin..).unwrap_or_default().to_vec();
-        return Some(Launch { options, begin: Begin::Word(begin), entrypoint, script });
+        let alone = argv.iter().take(index).all(|word| word.ends_with("docker-entrypoint.sh"));
+        return Some(Launch { options, begin: Begin::Word(begin), entrypoint, script, alone });
     }
     None
 }
@@ -100,8 +111,18 @@ fn hidden(argv: &[String]) -> Option<Launch> {
             begin: Begin::Text(begin),
             entrypoint: false,
             script: Some(script.into()),
+            alone: is_flinks_own(before) && head.strip_prefix("exec ").unwrap_or(head) == script,
         })
     })
+}
+
+/// Whether these words before a shell's string are a shell with its option, at most behind the image's entrypoint.
+fn is_flinks_own(before: &[String]) -> bool {
+    let shell = match before.split_first() {
+        Some((first, rest)) if first.ends_with("docker-entrypoint.sh") => rest,
+        _ => before,
+    };
+    matches!(shell, [shell, _] if shell.ends_with("bash"))
 }
 
 impl Launch {
@@ -163,10 +184,11 @@ pub(super) fn prepare(
     let patience = given(PATIENCE, patience);
     let finds_soon = patience.as_deref().and_then(duration).is_some_and(|patience| patience <= SHORT);
     let is_set = given(RETRY.0, retry).is_some();
+    let by_flinks_scripts_alone = launch.as_ref().is_some_and(|launch| launch.alone);
     if let Some(launch) = launch.filter(|_| fast && !is_set) {
         launch.add(format!("-D{}={}", RETRY.0, RETRY.1), &mut argv);
     }
-    Ok(Prepared { argv, host, rpc_port, finds_soon })
+    Ok(Prepared { argv, host, rpc_port, finds_soon, by_flinks_scripts_alone })
 }
 
 /// A duration as Flink writes it: a number, of milliseconds if nothing else is said. Of the units those that a timeout may
@@ -256,6 +278,25 @@ mod tests {
         let line = "bash -c kubernetes-taskmanager.sh_-Djobmanager.rpc.address='a'_-D$b='c'_-D_jobmanager.rpc.port=7001_-Dheartbeat.timeout='5_s'";
         let prepared = prepared(line, "jobmanager.rpc.address: file\n", &[("JOB_MANAGER_RPC_ADDRESS", "variable")]);
         assert_eq!((prepared.host.as_deref(), prepared.rpc_port, prepared.finds_soon), (Some("a"), 7001, true));
+    }
+
+    #[test]
+    fn what_else_runs_before_flinks_scripts_is_seen() {
+        for (line, alone) in [
+            ("/docker-entrypoint.sh taskmanager", true),
+            ("/docker-entrypoint.sh bin/taskmanager.sh start-foreground", true),
+            ("/opt/flink/bin/taskmanager.sh start-foreground", true),
+            ("kubernetes-taskmanager.sh -Da=b", true),
+            ("bash -c kubernetes-taskmanager.sh_-Da=b", true),
+            ("/docker-entrypoint.sh bash -c exec_kubernetes-taskmanager.sh_-Da=b", true),
+            ("/docker-entrypoint.sh bash -c kinit_&&_kubernetes-taskmanager.sh", false),
+            ("/own.sh bash -c kubernetes-taskmanager.sh", false),
+            ("/own.sh /docker-entrypoint.sh taskmanager", false),
+            ("/own.sh taskmanager", false),
+            ("sleep 1", false),
+        ] {
+            assert_eq!(prepared(line, "", &[]).by_flinks_scripts_alone, alone, "{line}");
+        }
     }
 
     #[test]

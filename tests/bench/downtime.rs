@@ -81,6 +81,7 @@ pub(super) fn options(version: &str) {
     for (name, configuration, variables) in ways {
         tell(name, Guarded::new(version, &configuration, variables));
     }
+    tell("the TaskManager's scripts as well, at an exchange", Guarded::with_scripts(version));
     tell("classes from an archive (class data sharing)", Guarded::with_archives(version, &[]));
     tell("both: C1 alone in scripts, and archives", Guarded::with_archives(version, &quick_scripts));
 }
@@ -119,7 +120,16 @@ struct Guarded {
 
 impl Guarded {
     fn new(version: &str, configuration: &[(&str, &str)], variables: &[(&str, &str)]) -> Self {
+        Self::set(version, configuration, variables, &[])
+    }
+
+    fn with_scripts(version: &str) -> Self {
+        Self::set(version, &FLINKS_OWN, &[], &["guard.exchange=command"])
+    }
+
+    fn set(version: &str, configuration: &[(&str, &str)], variables: &[(&str, &str)], settings: &[&str]) -> Self {
         let mut cluster = Cluster::with(version, configuration);
+        cluster.settings.extend(settings.iter().copied().map(str::to_owned));
         // As it is run in earnest.
         cluster.variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         // What the agent sees of a stop is a part of the table.

@@ -22,6 +22,7 @@ mod deadline;
 mod documents;
 mod ends;
 mod estimate;
+mod exchange;
 mod failures;
 mod faults;
 mod guards;
