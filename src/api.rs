@@ -145,6 +145,9 @@ pub struct Orders {
     pub stopping: bool,
     /// The request for a savepoint that was or is about to be made.
     pub attempt: Option<Attempt>,
+    /// What was said of such a request before counts no more: the stop that made it is over, and the job goes on.
+    #[serde(default)]
+    pub withdrawn: bool,
     /// The number of the newest point that the job has gone on from: a final savepoint has a higher one.
     #[serde(default)]
     pub after: Option<u64>,

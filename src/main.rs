@@ -110,7 +110,7 @@ async fn dispatch(cli: Cli, signals: Signals) -> anyhow::Result<Exit> {
                 let client = Client::load(file, config::environment(), flags)?;
                 telemetry::log::begin(&client.log);
                 let (socket, termination_log) = (client.socket, client.termination_log);
-                run::Options { argv: command, socket, on_refusal, agent: None, termination_log }
+                run::Options { argv: command, socket, on_refusal, agent: None, directory: None, termination_log }
             };
             run::run(options, signals).await
         }

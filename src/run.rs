@@ -6,6 +6,7 @@ mod embedded;
 mod gate;
 mod hold;
 mod line;
+mod sockets;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use crate::api::{ClaimRequest, Exited, Finish, ReleaseOrder, StopRequest};
 use crate::child::{self, Entrypoint, Status};
 use crate::clock::Clock;
-use crate::config::LogLevel;
+use crate::config::{Config, LogLevel};
 use crate::exit::Exit;
 use crate::protocol::time::{Deadline, Moment};
 use crate::signals::{Signal, Signals};
@@ -26,6 +27,7 @@ use alone::Told;
 use embedded::Embedded;
 use hold::{Force, Held};
 use line::News;
+pub use sockets::Directory;
 
 /// What `run` does when Flink may not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -47,6 +49,8 @@ pub struct Options {
     pub on_refusal: OnRefusal,
     /// The command line of an agent of its own, where there is no sidecar.
     pub agent: Option<Vec<String>>,
+    /// Where that one listens, if nobody else said where.
+    pub directory: Option<Directory>,
     /// Where the kubelet looks for the container's last word.
     pub termination_log: PathBuf,
 }
@@ -434,8 +438,8 @@ async fn again(embedded: Option<&Embedded>) {
 
 /// Where people reach the agent that a `run` of this record has started as its own, if one lives.
 #[must_use]
-pub fn control_socket(record: &str) -> Option<PathBuf> {
-    embedded::control_socket(record)
+pub fn control_socket(config: &Config) -> Option<PathBuf> {
+    sockets::control_socket(config)
 }
 
 /// Reads Flink's own configuration, as a start would.
@@ -454,21 +458,22 @@ impl Options {
     /// If that directory can't be made.
     pub fn with_agent(
         argv: Vec<String>,
-        config: &crate::config::Config,
+        config: &Config,
         on_refusal: OnRefusal,
         flags: Vec<String>,
     ) -> anyhow::Result<Self> {
         let mut agent = vec![std::env::current_exe()?.display().to_string()];
         agent.push("agent".to_owned());
         agent.extend(flags);
-        let mut socket = config.socket.clone();
+        let (mut socket, mut directory) = (config.socket.clone(), None);
         if config.socket == Path::new(crate::config::DEFAULT_SOCKET) {
-            let directory = embedded::directory(config.record.as_str())?;
-            socket = directory.join("run.sock");
+            let own = Directory::take(config)?;
+            socket = own.path.join("run.sock");
             agent.extend(["--set".to_owned(), format!("socket={}", socket.display())]);
-            agent.extend(["--set".to_owned(), format!("control_socket={}", directory.join("control.sock").display())]);
+            agent.extend(["--set".to_owned(), format!("control_socket={}", own.path.join("control.sock").display())]);
+            directory = Some(own);
         }
         let termination_log = config.termination_log.clone();
-        Ok(Self { argv, socket, on_refusal, agent: Some(agent), termination_log })
+        Ok(Self { argv, socket, on_refusal, agent: Some(agent), directory, termination_log })
     }
 }

@@ -75,6 +75,14 @@ impl Storage {
         )
     }
 
+    /// The endpoints that were given in place of the usual ones: there the same URL is another place.
+    #[must_use]
+    pub fn endpoints(&self) -> String {
+        let variables = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AZURE_STORAGE_ENDPOINT", "STORAGE_EMULATOR_HOST"];
+        let given = variables.iter().filter_map(|name| self.environment.get(name));
+        self.options.endpoint.as_deref().into_iter().chain(given).collect::<Vec<_>>().join(" ")
+    }
+
     /// How they are reached.
     #[must_use]
     pub fn options(&self) -> &Options {

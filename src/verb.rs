@@ -162,7 +162,7 @@ async fn ask_quietly(request: Request, config: &Config) -> anyhow::Result<Answer
 
 /// Where the agent listens. On a laptop nobody configures that: the one of `run --agent` is found by its record.
 fn control_socket(config: &Config) -> Cow<'_, Path> {
-    let embedded = (config.socket == Path::new(DEFAULT_SOCKET)).then(|| run::control_socket(config.record.as_str()));
+    let embedded = (config.socket == Path::new(DEFAULT_SOCKET)).then(|| run::control_socket(config));
     embedded.flatten().map_or(Cow::Borrowed(&config.control_socket), Cow::Owned)
 }
 

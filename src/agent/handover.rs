@@ -62,6 +62,7 @@ impl Agent {
         self.order(session.epoch(), |orders| {
             orders.stopping = false;
             orders.attempt = None;
+            orders.withdrawn = true;
             orders.summary = None;
         });
         session.started.set(false);

@@ -76,6 +76,8 @@ pub(super) struct Session {
     /// When that was; none where this agent did not see it.
     pub(super) started_at: Cell<Option<Moment>>,
     pub(super) stopping: Cell<bool>,
+    /// The record says of the stop that whoever starts next need not wait for the JobManager's end (`Epoch::is_released`).
+    pub(super) released: Cell<bool>,
     /// The stop that is under way was asked for by a newer pod; nobody ends this one.
     pub(super) handing_over: Cell<bool>,
     /// The newest pod whose wish to take over was tried.
@@ -141,6 +143,7 @@ impl Session {
             started: Cell::new(false),
             started_at: Cell::new(None),
             stopping: Cell::new(false),
+            released: Cell::new(false),
             handing_over: Cell::new(false),
             tried: RefCell::default(),
             prediction: RefCell::default(),

@@ -10,6 +10,7 @@ use super::session::Session;
 use crate::api::{Drained, Exited, Orders, ReleaseOrder};
 use crate::protocol::entry::{Attempt, Entry, Fact};
 use crate::protocol::id::TriggerId;
+use crate::protocol::outcome::StopOutcome;
 use crate::protocol::stop::{Job, JobsReply, Plan, RecordReply, Release, Stop};
 use crate::protocol::time::{Deadline, Moment};
 use crate::telemetry::words::Gate;
@@ -88,6 +89,9 @@ impl Agent {
                 agent.stop(&session, plan).await
             };
             let took = agent.clock.now().since(began);
+            session
+                .released
+                .set(release.recorded && matches!(release.outcome, StopOutcome::Savepoint | StopOutcome::Ended));
             stop::log(&release);
             agent.metrics.stopped(&release, took);
             agent.tell_of_stop(&session, &release, took);
@@ -132,7 +136,10 @@ impl Agent {
 
     async fn stop(&self, session: &Session, plan: Plan) -> (Release, Vec<Entry>) {
         let attempted = |attempt: &Attempt| {
-            self.order(session.epoch(), |orders| orders.attempt = Some(attempt.clone()));
+            self.order(session.epoch(), |orders| {
+                orders.attempt = Some(attempt.clone());
+                orders.withdrawn = false;
+            });
         };
         stop::drive(Stop::begin(plan), self.hands(session), self.clock, attempted).await
     }
@@ -236,7 +243,9 @@ impl Agent {
         }
         tracing::info!(code = exited.code, signal = exited.signal, "the entrypoint has ended");
         self.ended(session);
-        self.say_that_it_left(session.epoch());
+        if !session.released.get() {
+            self.say_that_it_left(session.epoch());
+        }
     }
 
     /// The JobManager's process is gone.

@@ -24,7 +24,7 @@ pub use messages::{
 };
 
 use super::entry::Attempt;
-use super::id::JobId;
+use super::id::{JobId, TriggerId};
 use super::time::{Deadline, Moment};
 use insurance::OnDemand;
 use joining::Joining;
@@ -106,7 +106,8 @@ pub struct Stop {
     plan: Plan,
     state: State,
     not_before: Moment,
-    look_until: Moment,
+    /// How long the job's tasks are waited for, from the first look on: a stop may have lingered before.
+    look_until: Option<Moment>,
     posted: Option<Moment>,
     settle_until: Moment,
     attempts: u32,
@@ -134,9 +135,11 @@ impl Stop {
     #[must_use]
     pub fn begin(plan: Plan) -> Self {
         let began = plan.began;
-        let look_until = patience(began, plan.deadline.cutoff());
         let (state, attempts) = match plan.resume.clone() {
-            Some(attempt) => (State::Post(attempt), 1),
+            Some(attempt) => {
+                let number = number(plan.seed, &attempt);
+                (State::Post(attempt), number)
+            }
             None => (State::Look, 0),
         };
         let (ran, asked) = (plan.ran, plan.resume.clone());
@@ -144,7 +147,7 @@ impl Stop {
             plan,
             state,
             not_before: began,
-            look_until,
+            look_until: None,
             posted: None,
             settle_until: began,
             attempts,
@@ -190,7 +193,7 @@ impl Stop {
     /// Moves the deadline: somebody said more exactly, or shorter, when the container is killed.
     pub fn set_deadline(&mut self, deadline: Deadline) {
         self.plan.deadline = deadline;
-        self.look_until = self.look_until.min(deadline.cutoff());
+        self.look_until = self.look_until.map(|until| until.min(deadline.cutoff()));
     }
 
     /// What to do now.
@@ -208,6 +211,8 @@ impl Stop {
                 return Step::Wait(wake);
             }
         }
+        let cutoff = self.plan.deadline.cutoff();
+        self.look_until.get_or_insert_with(|| patience(now, cutoff));
         let effect = match &self.state {
             State::Look | State::Settle(_) => Effect::ReadJobs,
             State::Survey(job_id) => Effect::Survey(*job_id),
@@ -417,7 +422,7 @@ impl Stop {
     }
 
     fn look_again(&mut self, now: Moment, reason: &str) {
-        if now >= self.look_until {
+        if self.look_until.is_some_and(|until| now >= until) {
             self.find_checkpoint(now, reason);
         } else {
             self.pause(now, LOOK_AGAIN, State::Look);
@@ -463,6 +468,11 @@ impl Stop {
         self.not_before = now.plus(pause);
         self.state = state;
     }
+}
+
+/// The number of a request among those of its stop: the next one has another id. Of another stop's it is the first.
+fn number(seed: TriggerId, attempt: &Attempt) -> u32 {
+    (1..=ATTEMPTS).find(|number| TriggerId::nth(seed, *number) == attempt.trigger_id).unwrap_or(1)
 }
 
 /// When to ask again for what has been under way for so long. A part of that: prompt when it is quick, light when it is slow.

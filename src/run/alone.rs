@@ -30,7 +30,8 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn hear(&mut self, orders: &Orders) {
-        self.attempt = orders.attempt.clone().or_else(|| self.attempt.take());
+        // An agent that was started again knows of none.
+        self.attempt = orders.attempt.clone().or_else(|| self.attempt.take().filter(|_| !orders.withdrawn));
         self.checkpoints_survive = orders.checkpoints_survive.or(self.checkpoints_survive);
         self.several |= orders.several;
         self.after = self.after.max(orders.after);
@@ -126,5 +127,31 @@ pub(super) async fn finish(
         outcome: Some(release.outcome),
         hand_over: false,
         reason: release.reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::id::{Id, JobId};
+    use crate::protocol::point::Format;
+
+    #[test]
+    fn a_request_counts_until_it_is_withdrawn_though_a_new_agent_knows_of_none() {
+        let attempt = Attempt {
+            job_id: JobId::derived("orders", 3),
+            trigger_id: Id::from_bytes([7; 16]),
+            target: "file:///savepoints/orders/3".to_owned(),
+            format: Format::Native,
+            drain: false,
+        };
+        let mut told = Told::default();
+        told.hear(&Orders { attempt: Some(attempt.clone()), ..Orders::default() });
+        told.hear(&Orders::default());
+        assert_eq!(told.attempt, Some(attempt.clone()));
+        told.hear(&Orders { withdrawn: true, ..Orders::default() });
+        assert_eq!(told.attempt, None);
+        told.hear(&Orders { attempt: Some(attempt.clone()), withdrawn: true, ..Orders::default() });
+        assert_eq!(told.attempt, Some(attempt));
     }
 }

@@ -1,11 +1,7 @@
 //! An agent of `run`'s own, where there is no sidecar: its child, started again when it dies.
 
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use nix::sys::signal::{Signal as Kill, kill};
 use nix::unistd::Pid;
 use tokio::time::Instant;
@@ -101,44 +97,4 @@ impl Embedded {
             let _ = kill(pid, Kill::SIGKILL);
         }
     }
-}
-
-/// Where the agent of a `run` of this record listens to people, if one does.
-pub(super) fn control_socket(record: &str) -> Option<PathBuf> {
-    let listens = |socket: &PathBuf| UnixStream::connect(socket).is_ok();
-    (0..100).map(|number| place(record, number)).take_while(|directory| directory.exists()).find_map(|directory| {
-        let ours = std::fs::symlink_metadata(&directory).is_ok_and(|metadata| is_ours(&metadata));
-        Some(directory.join("control.sock")).filter(|socket| ours && listens(socket))
-    })
-}
-
-/// Short: a socket's path has room for 107 bytes.
-fn place(record: &str, number: u32) -> PathBuf {
-    let (user, name) = (nix::unistd::geteuid(), crate::protocol::id::JobId::derived(record, 0).prefix());
-    std::env::temp_dir().join(format!("savepointd-{user}-{name}-{number}"))
-}
-
-fn is_ours(metadata: &std::fs::Metadata) -> bool {
-    metadata.is_dir() && metadata.uid() == nix::unistd::geteuid().as_raw()
-}
-
-/// A directory for the sockets of one agent of this record, in which no other agent listens: should another `run` be
-/// alive, the record tells. Another user's directory of the same name is not used.
-pub(super) fn directory(record: &str) -> anyhow::Result<PathBuf> {
-    for number in 0..100 {
-        let directory = place(record, number);
-        match std::fs::DirBuilder::new().mode(0o700).create(&directory) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(|| directory.display().to_string()),
-        }
-        let metadata = std::fs::symlink_metadata(&directory).with_context(|| directory.display().to_string())?;
-        if is_ours(&metadata) && UnixStream::connect(directory.join("run.sock")).is_err() {
-            return Ok(directory);
-        }
-    }
-    anyhow::bail!(
-        "no directory for sockets is free in {}; set socket and control_socket",
-        std::env::temp_dir().display()
-    )
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::embedded::Embedded;
-use super::{OnRefusal, Options};
+use super::{OnRefusal, Options, again};
 use crate::api::{ClaimReply, ClaimRequest, Finish};
 use crate::child;
 use crate::exit::Exit;
@@ -134,6 +134,12 @@ pub(super) async fn until_signal(
                 }
                 Signal::Other(_) => {}
             },
+            // One that died since it let the JobManager go: nobody else would answer at the gate.
+            () = again(embedded.as_ref()) => {
+                if let Some(embedded) = embedded {
+                    embedded.start_again();
+                }
+            }
         }
     }
 }

@@ -111,12 +111,11 @@ impl Stop {
                 return self.save(now, secured, Some(attempt), "found complete in the target directory");
             }
             Search::Nothing => reason.to_owned(),
-            Search::Broken(why) | Search::Unreadable(why) => {
-                return self.find_checkpoint(now, &format!("{reason}; {why}"));
-            }
+            // Where Flink has said that nothing came of it, there is no reason to wait for a look that succeeds.
+            Search::Broken(why) | Search::Unreadable(why) => format!("{reason}; {why}"),
         };
         if transient && self.attempts < super::ATTEMPTS {
-            self.look_until = super::patience(now, self.plan.deadline.cutoff());
+            self.look_until = Some(super::patience(now, self.plan.deadline.cutoff()));
             self.pause(now, super::LOOK_AGAIN, State::Look);
         } else {
             self.find_checkpoint(now, &reason);

@@ -86,7 +86,7 @@ impl Stop {
 
     /// Looks again later whether it still is under way, and whether the job still runs.
     fn await_others(&mut self, so_far: Duration, now: Moment) {
-        self.look_until = super::patience(now, self.plan.deadline.cutoff());
+        self.look_until = Some(super::patience(now, self.plan.deadline.cutoff()));
         self.pause(now, super::pace(so_far, 20), State::Look);
     }
 

@@ -1,5 +1,6 @@
 //! One stop after the other: every rung, every lost reply, every way a stop may have to end early.
 
+mod again;
 mod explorer;
 mod joining;
 mod ladder;
@@ -319,53 +320,6 @@ fn what_is_not_cleaned_up_in_time_is_said() {
     play.stop.on(Event::JobManagerGone, play.now);
     play.sees(&Effect::LookAtLeftovers, Event::Left(None));
     assert!(!play.ends().reason.contains("high availability"));
-}
-
-#[test]
-fn a_lost_reply_repeats_the_same_trigger_id() {
-    let mut play = Play::of(plan());
-    play.notes(id(1));
-    for _ in 0..3 {
-        play.posts(id(1), PostReply::Lost("reset".into()));
-    }
-    play.posts(id(1), PostReply::Accepted);
-    for _ in 0..3 {
-        play.polls(id(1), Event::Polled(PollReply::Lost("reset".into())));
-    }
-    play.polls(id(1), Event::Polled(PollReply::Completed(savepoint())));
-}
-
-#[test]
-fn a_failure_is_not_believed_before_the_directory_was_searched() {
-    for answer in [failed(false), failed(true), Event::Polled(PollReply::Unknown)] {
-        let mut play = Play::of(plan());
-        play.asks(id(1)).polls(id(1), answer).sees(&Effect::Search(None), found(&savepoint()));
-        play.records(StopOutcome::Savepoint, &["found complete"]);
-    }
-    let mut play = Play::of(plan());
-    play.notes(id(1));
-    play.posts(id(1), PostReply::Refused("no such job".into())).sees(&Effect::Search(None), found(&savepoint()));
-    play.records(StopOutcome::Savepoint, &[]);
-}
-
-#[test]
-fn after_a_transient_failure_was_read_another_attempt_has_another_id() {
-    let mut play = Play::of(plan());
-    play.asks(id(1)).polls(id(1), failed(true)).sees(&Effect::Search(None), nothing());
-    play.sees(&Effect::ReadJobs, job(JobState::Active, false, true));
-    play.asks(id(2)).polls(id(2), failed(true)).sees(&Effect::Search(None), nothing());
-    play.asks(id(3)).polls(id(3), Event::Polled(PollReply::Completed(savepoint())));
-    play.sees(&Effect::Verify(savepoint()), found(&savepoint())).records(StopOutcome::Savepoint, &[]);
-}
-
-#[test]
-fn attempts_come_to_an_end() {
-    let mut play = Play::of(plan());
-    for n in 1..=ATTEMPTS {
-        play.asks(id(n)).polls(id(n), failed(true)).sees(&Effect::Search(None), nothing());
-    }
-    play.sees(&Effect::FindCheckpoint, nothing())
-        .records(StopOutcome::Nothing, &["not all required tasks", "no checkpoint"]);
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn after_a_kill_the_newest_checkpoint_is_restored() {
 }
 
 #[test]
-fn a_stop_needs_five_requests() {
+fn a_stop_needs_four_requests() {
     let world = World::in_kubernetes();
     let pod = Pod::new(&world, "orders-1");
     let process = world.up(&pod.how());
@@ -178,8 +178,8 @@ fn a_stop_needs_five_requests() {
     let requests = world.api().requests().split_off(before);
     let mut kinds: Vec<String> = requests.iter().map(|one| format!("{} {}", one.verb, one.resource)).collect();
     kinds.sort();
-    let notes = ["update configmaps"; 3];
-    assert_eq!(kinds, [["create events", "get pods"].as_slice(), &notes].concat(), "deadline, request, outcome, end");
+    let notes = ["update configmaps"; 2];
+    assert_eq!(kinds, [["create events", "get pods"].as_slice(), &notes].concat(), "deadline, request, outcome");
 }
 
 #[test]

@@ -95,7 +95,14 @@ fn key(node: &Node) -> Key {
     let ladder = (stop.surveys, stop.unread.is_some(), stop.insurance, stop.survey.clone());
     let mut key = Key {
         state,
-        times: [*now, stop.not_before.max(*now), stop.look_until, stop.settle_until, deadline.at, deadline.cutoff()],
+        times: [
+            *now,
+            stop.not_before.max(*now),
+            stop.look_until.unwrap_or(START),
+            stop.settle_until,
+            deadline.at,
+            deadline.cutoff(),
+        ],
         posted,
         attempts: stop.attempts,
         flags: (stop.ran, stop.gone),
