@@ -69,11 +69,18 @@ pub(crate) struct Answer {
 
 impl Kubernetes {
     /// Access for this configuration; none where nothing asks for it: outside pods, with a record that lies elsewhere.
+    ///
+    /// A pod whose record other pods reach has to ask, token or not: its process tells nobody in another pod whether it lives. A record in
+    /// files, without a token, is taken for that of one machine.
     #[must_use]
     pub fn of(config: &Config) -> Option<Self> {
-        let asked_for = matches!(config.record.kind(), RecordKind::ConfigMap { .. });
-        let in_a_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && std::path::Path::new(TOKEN).is_file();
-        (asked_for || in_a_pod).then(|| Self {
+        let in_a_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+        let asked_for = match config.record.kind() {
+            RecordKind::ConfigMap { .. } => true,
+            RecordKind::ObjectStore => in_a_pod,
+            RecordKind::Directory(_) => in_a_pod && std::path::Path::new(TOKEN).is_file(),
+        };
+        asked_for.then(|| Self {
             inner: Arc::new(Inner {
                 pod: config.pod.clone(),
                 admin_port: config.admin.address.map(|address| address.port()),

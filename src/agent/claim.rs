@@ -8,7 +8,7 @@ use super::Agent;
 use super::guards::Turn;
 use super::session::{Said, Session};
 use crate::api::{ClaimReply, ClaimRequest, Finish, Orders};
-use crate::config::{OnUnverifiable, RecordKind, SavepointFormat};
+use crate::config::{OnUnverifiable, SavepointFormat};
 use crate::flink::setup::{Mode, Setup};
 use crate::flink::{Access, Flink};
 use crate::protocol::choose::Decision;
@@ -145,22 +145,12 @@ impl Agent {
         }
     }
 
-    /// The cluster's id, and the pod that this is. With the record in a ConfigMap the pod must be readable: its end is the
-    /// deadline, and its UID says who holds an epoch. Better known at the first start than at the first stop.
+    /// The cluster's id, and the pod that this is. It must be readable: its end is the deadline, and its UID says who holds an
+    /// epoch. Better known at the first start than at the first stop.
     async fn identity(&self) -> Result<(&str, Option<PodRef>), kubernetes::Error> {
         let cluster = self.cluster().await?;
         let Some(kubernetes) = &self.kubernetes else { return Ok((cluster, None)) };
-        match kubernetes.own_pod().await {
-            Ok(own) => Ok((cluster, Some(own))),
-            Err(error) if !error.passes() && matches!(self.config.record.kind(), RecordKind::Directory(_)) => {
-                tracing::warn!(
-                    error = report::chain(&error),
-                    "the own pod can't be read; going by stop.grace, and on this machine only"
-                );
-                Ok((cluster, None))
-            }
-            Err(error) => Err(error),
-        }
+        Ok((cluster, Some(kubernetes.own_pod().await?)))
     }
 
     fn finish(&self, cluster: &str, go: &Go, directories: &Directories, flink: Access, storage: &Storage) -> Finish {

@@ -338,9 +338,15 @@ fn go_on(situation: &Situation, points: &Points, number: u64, epoch: &Epoch) -> 
 }
 
 /// Whether the newest epoch's job came to its end with this point, by `savepoint.drain`. An epoch that went on from it was begun by a
-/// person.
+/// person. One that nobody could record any more is what was asked for last.
 fn is_drained(newest: &Epoch, point: &PointRef) -> bool {
-    newest.saved.iter().any(|saved| saved.drained && same(&saved.point.path, &point.path))
+    match newest.saved.iter().find(|saved| same(&saved.point.path, &point.path)) {
+        Some(saved) => saved.drained,
+        None => newest.attempt.as_ref().is_some_and(|attempt| {
+            let folder = point.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            attempt.drain && same(folder, &attempt.target)
+        }),
+    }
 }
 
 fn drained(epoch: u64, point: &PointRef) -> Choice {

@@ -149,7 +149,9 @@ fn name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
-fn identity(path: &str) -> (&str, String) {
+/// What two paths of one point have in common: `same` compares it.
+#[must_use]
+pub fn identity(path: &str) -> (&str, String) {
     let (scheme, rest) = path.split_once("://").unwrap_or(("", path));
     match scheme {
         "s3" | "s3a" | "s3p" | "s3n" => ("s3", rest.to_owned()),

@@ -79,15 +79,16 @@ pub(super) async fn survey(hands: &Hands, order: &Order, again: bool) -> Result<
         if findings.unread.is_empty() && findings.unmeasured.is_empty() {
             return Ok(Some(Survey { snapshot, lines: findings.lines }));
         }
-        for path in findings.unmeasured {
-            let place = storage.place(&path).map_err(|error| trouble(&error))?;
-            let measured = place.measure().await.map_err(|error| trouble(&error))?;
-            inventory.measured.insert(path, measured);
-        }
+        // Points first: a running job's checkpoint may be gone by the time at which many files are counted.
         for path in findings.unread {
             if !read_point(hands, &mut inventory, &path).await {
                 return Ok(None);
             }
+        }
+        for path in findings.unmeasured {
+            let place = storage.place(&path).map_err(|error| trouble(&error))?;
+            let measured = place.measure().await.map_err(|error| trouble(&error))?;
+            inventory.measured.insert(path, measured);
         }
     }
 }

@@ -98,9 +98,13 @@ impl Marker {
         }
         let new: Vec<&String> = names.iter().filter(|name| *name == CLUSTER || !known.contains_key(*name)).collect();
         let places: Vec<_> = new.iter().map(|name| folder.join(name)).collect();
-        let reading = stream::iter(places.iter().map(read)).buffered(AT_ONCE);
-        let entries: Vec<Entry> = reading.try_collect().await?;
-        known.extend(new.into_iter().cloned().zip(entries));
+        // What has arrived stays known, should this be broken off: the next time is that much shorter.
+        let mut reading = stream::iter(new.iter().zip(&places))
+            .map(|(name, place)| async move { Ok::<_, Error>(((*name).clone(), read(place).await?)) })
+            .buffered(AT_ONCE);
+        while let Some((name, entry)) = reading.try_next().await? {
+            known.insert(name, entry);
+        }
         let entries: Vec<Entry> = names.iter().filter_map(|name| known.get(name).cloned()).collect();
         Ok((!entries.is_empty()).then_some(entries))
     }

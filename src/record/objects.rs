@@ -92,12 +92,14 @@ impl Objects {
         let last = known.objects.last();
         let unknown: Vec<u64> = listed.later.into_iter().filter(|number| *number > last).collect();
         let places: Vec<_> = unknown.iter().map(|number| self.folder.join(&name(*number))).collect();
-        let read: Vec<(Entry, String)> =
-            stream::iter(places.iter().map(read_line)).buffered(AT_ONCE).try_collect().await?;
-        let (entries, lines): (Vec<Entry>, Vec<String>) = read.into_iter().unzip();
-        known.entries.extend(entries);
-        known.objects.lines.extend(lines);
-        known.objects.numbers.extend(unknown);
+        // What has arrived stays known, should this be broken off: the next time is that much shorter.
+        let mut reading = stream::iter(places.iter().map(read_line)).buffered(AT_ONCE);
+        for number in unknown {
+            let Some((entry, line)) = reading.try_next().await? else { break };
+            known.entries.push(entry);
+            known.objects.lines.push(line);
+            known.objects.numbers.push(number);
+        }
         known.objects.at = Some(at);
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::look::metadata;
 use super::{Error, Place, Storage};
 use crate::protocol::entry::Directories;
 use crate::protocol::id::JobId;
-use crate::protocol::point::{Found, Listing, Metadata, PointRef, normalize};
+use crate::protocol::point::{Found, Listing, Metadata, PointRef, identity, normalize};
 use crate::protocol::retention::JobFolder;
 use crate::report;
 
@@ -64,7 +64,7 @@ pub async fn list(
             add(&mut listing, &mut seen, found)?;
         }
     }
-    let elsewhere = recorded.iter().filter(|point| !seen.contains(&normalize(&point.path)));
+    let elsewhere = recorded.iter().filter(|point| !seen.contains(&key(&point.path)));
     let elsewhere: Vec<_> = elsewhere.map(|point| found_at(storage, point)).collect();
     let elsewhere: Vec<_> = stream::iter(elsewhere).buffered(LOOKED_AT_ONCE).collect().await;
     for found in elsewhere {
@@ -73,9 +73,19 @@ pub async fn list(
     Ok(listing)
 }
 
-fn add(listing: &mut Listing, seen: &mut BTreeSet<String>, found: Result<Vec<Found>, Error>) -> Result<(), Error> {
+/// Of several spellings of one point the first counts.
+fn key(path: &str) -> (String, String) {
+    let (store, rest) = identity(path);
+    (store.to_owned(), rest)
+}
+
+fn add(
+    listing: &mut Listing,
+    seen: &mut BTreeSet<(String, String)>,
+    found: Result<Vec<Found>, Error>,
+) -> Result<(), Error> {
     match found {
-        Ok(found) => listing.found.extend(found.into_iter().filter(|one| seen.insert(normalize(&one.path)))),
+        Ok(found) => listing.found.extend(found.into_iter().filter(|one| seen.insert(key(&one.path)))),
         Err(error) if error.is_beyond_reach() => {
             listing.unseen.get_or_insert_with(|| report::chain(&error));
         }

@@ -159,7 +159,8 @@ impl Cluster {
         for (key, name) in [("FLINK_CONF_DIR", "conf"), ("FLINK_LOG_DIR", "log"), ("FLINK_PID_DIR", "tmp")] {
             command.env(key, self.path(name));
         }
-        command.envs(self.variables.iter().cloned());
+        // Whatever the tests themselves run in.
+        command.env_remove("KUBERNETES_SERVICE_HOST").envs(self.variables.iter().cloned());
     }
 
     /// Starts the TaskManager, in place of one that was killed.

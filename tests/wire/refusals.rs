@@ -319,3 +319,14 @@ fn state_older_than_the_limit() {
     assert!(text.contains("restore.max_state_age") && text.contains("savepointd pin PATH"), "{text}");
     drop(restores(&world, &how().set("restore.max_state_age=1h"), &savepoint));
 }
+
+/// A process in another pod can't be seen: without the API server the former pod's job might still run.
+#[test]
+fn in_a_pod_that_may_not_ask_for_pods_nothing_is_started_beside_a_record_that_others_reach() {
+    let world = World::new();
+    let how = how().env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("SAVEPOINTD_RECORD", "s3://state/orders");
+    let mut process = world.run(&how);
+    assert_eq!(process.exit_code(LONG), 75, "{}", process.text());
+    assert!(process.text().contains("there is no access to the Kubernetes API"), "{}", process.text());
+    assert_eq!(world.flink.starts().len(), 0);
+}

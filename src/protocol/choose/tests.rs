@@ -11,10 +11,12 @@ mod situations;
 mod unseen;
 
 use super::*;
-use crate::protocol::entry::{Based, Claim, Directories, End, Entry, Fact, Holder, RestoreFailed, Saved, VERSION};
+use crate::protocol::entry::{
+    Attempt, Based, Claim, Directories, End, Entry, Fact, Holder, RestoreFailed, Saved, VERSION,
+};
 use crate::protocol::failure::FailureClass;
 use crate::protocol::id::Id;
-use crate::protocol::point::{Kind, Metadata};
+use crate::protocol::point::{Format, Kind, Metadata};
 
 const CLUSTER: &str = "orders";
 
@@ -188,13 +190,25 @@ impl Past {
 
     /// The savepoint of a stop that drained the job.
     fn drained(self, id: u64) -> Self {
-        let mut epoch = self.saved(id);
-        for fact in &mut epoch.facts {
+        self.saved(id).by_draining()
+    }
+
+    /// Its savepoints were those of a stop that drained the job.
+    fn by_draining(mut self) -> Self {
+        for fact in &mut self.facts {
             if let Fact::Saved(saved) = fact {
                 saved.drained = true;
             }
         }
-        epoch
+        self
+    }
+
+    /// A stop that was to drain the job asked Flink for its savepoint.
+    fn asked_to_drain(self) -> Self {
+        let path = savepoint_path(self.number, 0);
+        let (target, _) = path.rsplit_once('/').unwrap();
+        let (job_id, trigger_id, format) = (self.job_id, Id::from_bytes([3; 16]), Format::Native);
+        self.fact(Fact::Attempted(Attempt { job_id, trigger_id, target: target.to_owned(), format, drain: true }))
     }
 
     /// A savepoint that a person took into Flink's default directory.

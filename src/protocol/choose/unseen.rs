@@ -5,7 +5,7 @@ use super::super::history::Epoch;
 use super::super::outcome::StopOutcome;
 use super::super::point::{PointRef, same};
 use super::points::{Points, Step, failed};
-use super::{Choice, Decision, Situation, chosen, halted, held, plain};
+use super::{Choice, Decision, Situation, chosen, drained, halted, held, is_drained, plain};
 
 /// Chooses by the record, as far as it tells what was durable when the newest epoch ended. `why` part of storage can't be seen.
 pub(super) fn by_record_alone(
@@ -36,6 +36,9 @@ pub(super) fn by_record_alone(
     }
     if let Some(trouble) = points.trouble(situation, &point.path) {
         return refuse(&format!("{}, the newest point that the record knows, can't be used: {trouble}", point.path));
+    }
+    if is_drained(epoch, point) {
+        return drained(number, point);
     }
     if let Some(failure) = failed(situation, &point.path) {
         return plain(Decision::Refuse, &halted(situation, point, &failure));

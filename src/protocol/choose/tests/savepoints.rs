@@ -19,6 +19,14 @@ fn of_a_savepoint_by_the_clock_and_a_checkpoint_the_one_with_the_higher_number_c
 }
 
 #[test]
+fn a_drained_job_is_held_though_its_end_could_not_be_recorded() {
+    after(vec![epoch(1).fresh().asked_to_drain().checkpoint(6).unrecorded_savepoint(7)]).holds(&["drained"]);
+    // Nothing came of it; and what was taken while the job went on is none of it.
+    after(vec![epoch(1).fresh().asked_to_drain().checkpoint(6)]).restores(&checkpoint_path(1, 6), &[]);
+    after(vec![epoch(1).fresh().saved(5).asked_to_drain()]).restores(&savepoint_path(1, 5), &[]);
+}
+
+#[test]
 fn a_job_that_was_drained_is_held_until_a_person_says_from_where() {
     let path = savepoint_path(1, 7);
     let case = after(vec![epoch(1).fresh().checkpoint(6).drained(7)]);

@@ -36,6 +36,14 @@ fn the_recorded_savepoint_of_the_last_stop_is_restored_and_said_to_be_by_the_rec
 }
 
 #[test]
+fn a_job_that_was_drained_is_held_by_the_record_alone_as_well() {
+    let drained = stopped(unlooked(epoch(1).fresh()).by_draining(), StopOutcome::Savepoint);
+    after_unseen(vec![drained.clone()]).holds(&["drained", "savepointd pin viewfs://state/1"]);
+    let base = PointRef { path: "viewfs://state/1".into(), checkpoint_id: None, epoch: Some(1) };
+    after_unseen(vec![drained, epoch(2).based(Some(base)).by_pin()]).restores("viewfs://state/1", &[]);
+}
+
+#[test]
 fn what_may_be_newer_than_the_record_knows_is_refused_and_never_passed_over() {
     let first = || stopped(unlooked(epoch(1).fresh()), StopOutcome::Savepoint);
     let base = || Some(PointRef { path: "viewfs://state/1".into(), checkpoint_id: None, epoch: Some(1) });
