@@ -21,10 +21,11 @@ const CLASSES: [&str; 2] = [
     "org.apache.flink.kubernetes.taskmanager.KubernetesTaskExecutorRunner",
 ];
 /// Variables that Flink's scripts, its image's entrypoint and bash itself set, by their beginnings.
-const SCRIPTS_OWN: [&str; 12] = [
+const SCRIPTS_OWN: [&str; 13] = [
     "FLINK_",
     "_FLINK_",
     "JVM_ARGS",
+    "JAVA_HOME",
     "JAVA_RUN",
     "DYNAMIC_PARAMETERS",
     "MAX_LOG_FILE_NUMBER",
