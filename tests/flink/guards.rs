@@ -38,12 +38,12 @@ fn a_task_manager_that_stays_is_exchanged_and_works_for_the_next_job_manager(ver
     let (process, restored) = cluster.run_confirmed();
     assert_eq!(restored.as_deref(), outcome["point"].as_str());
     assert_ne!(jvm(&guard), before, "{}", guard.text());
-    let started: Vec<String> = guard
-        .log()
-        .iter()
-        .filter(|line| line["message"] == "the entrypoint is started")
-        .map(|line| line["program"].as_str().unwrap().rsplit('/').next().unwrap().to_owned())
-        .collect();
+    let started = eventually("what was started", STOP, || {
+        let log = guard.log();
+        let started = log.iter().filter(|line| line["message"] == "the entrypoint is started");
+        let programs = started.map(|line| line["program"].as_str().unwrap().rsplit('/').next().unwrap().to_owned());
+        Some(programs.collect::<Vec<_>>()).filter(|programs| programs.len() > 1)
+    });
     assert_eq!(started, ["taskmanager.sh", "java"], "the scripts had been through what they do");
     cluster.progress(100);
     cluster.stop(process);
