@@ -10,7 +10,7 @@ use super::id::{Id, JobId};
 use super::jobs;
 use super::outcome::StopOutcome;
 use super::phase::Took;
-use super::point::{PointRef, same};
+use super::point::{Kind, PointRef, same};
 
 /// The cluster's past, as far as record and markers know it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -94,10 +94,19 @@ impl Epoch {
         !self.jobs.is_empty() || self.claim.as_ref().is_some_and(|claim| claim.session)
     }
 
-    /// Adds a point; what is said later of the same one is believed, in its later place.
+    /// Adds a point; what is said later of the same one is believed, in its later place. One that was in flight when the final one was asked
+    /// for may be told of after that, and is older all the same.
     fn save(&mut self, saved: Saved) {
         self.saved.retain(|known| !same(&known.point.path, &saved.point.path));
-        self.saved.push(saved);
+        let ids = |known: &Saved| saved.point.checkpoint_id.zip(known.point.checkpoint_id);
+        let is_after = |known: &Saved| {
+            known.kind == Kind::Final
+                && saved.kind != Kind::Final
+                && known.job_id == saved.job_id
+                && ids(known).is_none_or(|(own, of_final)| own < of_final)
+        };
+        let at = self.saved.iter().position(is_after).unwrap_or(self.saved.len());
+        self.saved.insert(at, saved);
     }
 }
 
@@ -324,7 +333,6 @@ fn is_below_any(directories: &BTreeSet<String>, path: &str) -> bool {
 mod tests {
     use super::*;
     use crate::protocol::entry::{EndKind, VERSION};
-    use crate::protocol::point::Kind;
 
     fn entry(n: u8, epoch: u64, fact: Fact) -> Entry {
         Entry { version: VERSION, write_id: Id::from_bytes([n; 16]), at: Timestamp::UNIX_EPOCH, epoch, fact }
@@ -348,6 +356,38 @@ mod tests {
         assert_eq!(pending(&[pin(), entry(2, 0, Fact::FreshAllowed), entry(3, 1, based(Some(1)))]), Some(None));
         // The marker, read before the record, tells of the base already.
         assert_eq!(pending(&[entry(2, 1, based(Some(1))), pin(), entry(2, 1, based(Some(1)))]), None);
+    }
+
+    #[test]
+    fn a_savepoint_that_is_told_of_after_the_final_one_is_not_the_newest() {
+        let job_id = JobId::derived("orders", 1);
+        let saved = |n: u8, path: &str, checkpoint_id, kind| {
+            let point = PointRef { path: path.into(), checkpoint_id, epoch: None };
+            let fact = Fact::Saved(Saved {
+                job_id,
+                job_name: None,
+                point,
+                kind,
+                format: None,
+                completed_at: Timestamp::UNIX_EPOCH,
+                bytes: None,
+                duration_ms: None,
+                predicted_ms: None,
+                doubt: None,
+                salvaged: false,
+                drained: false,
+            });
+            entry(n, 1, fact)
+        };
+        let order = |of_final, of_manual| {
+            let entries = [saved(1, "final", of_final, Kind::Final), saved(2, "manual", of_manual, Kind::Manual)];
+            let history = History::read(&entries);
+            history.saved().map(|(_, saved)| saved.point.path.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(order(Some(8), Some(7)), ["manual", "final"]);
+        assert_eq!(order(None, None), ["manual", "final"]);
+        // A job that went on after all.
+        assert_eq!(order(Some(8), Some(9)), ["final", "manual"]);
     }
 
     #[test]
