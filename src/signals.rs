@@ -46,10 +46,11 @@ impl Signals {
         let ignored = ignored();
         let wanted: Vec<c_int> =
             STOP.into_iter().chain(OTHER).filter(|signal| *signal == SIGTERM || !is_in(ignored, *signal)).collect();
-        for &signal in &wanted {
+        // First: a signal that comes when there is a handler of the other kind alone is taken, and nobody hears of it.
+        let mut caught = Caught::new(wanted.iter().copied().chain([SIGCHLD]))?;
+        for signal in wanted {
             signal_hook::flag::register_conditional_default(signal, Arc::clone(&by_default))?;
         }
-        let mut caught = Caught::new(wanted.into_iter().chain([SIGCHLD]))?;
         let (sender, received) = mpsc::unbounded_channel();
         std::thread::Builder::new().name("signals".to_owned()).stack_size(64 * 1024).spawn(move || {
             for signal in caught.forever() {
