@@ -110,8 +110,17 @@ impl ObjectStore for WebHdfs {
             repeatable: false,
             ..Call::change(Method::PUT, &draft, "RENAME")
         };
-        match self.name_nodes.send(&rename).await {
-            Ok(_) => Ok(PutResult { e_tag: None, version: None, extensions: Extensions::default() }),
+        match self.name_nodes.renamed(&rename).await {
+            Ok(true) => Ok(PutResult { e_tag: None, version: None, extensions: Extensions::default() }),
+            Ok(false) => {
+                let _ = self.delete_one(&draft).await;
+                // Where it is not there, something else is wrong, and the answer says so.
+                self.status(location).await?;
+                Err(Error::AlreadyExists {
+                    path: location.to_string(),
+                    source: "it was there before the file was renamed".into(),
+                })
+            }
             Err(trouble) => {
                 // What is left of it is nothing to anybody; if it was renamed after all, it is not there any more.
                 let _ = self.delete_one(&draft).await;

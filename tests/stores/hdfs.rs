@@ -76,6 +76,18 @@ async fn a_name_node_that_is_away_or_in_standby_is_passed_by(store: &Store) {
     assert_eq!(place.read().await.unwrap(), b"x");
 }
 
+/// As `HttpFS` answers a file that is renamed to one that is there.
+const NOT_DONE: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 17\r\nconnection: close\r\n\r\n{\"boolean\":false}";
+
+#[test]
+fn a_rename_that_was_not_done_is_not_taken_for_one() {
+    let place = reached_at(&always(NOT_DONE)).place("hdfs://service/state/twice").unwrap();
+    run(async {
+        let created = place.create(b"x".to_vec()).await;
+        assert!(!matches!(created, Ok(Created::Done)), "{created:?}");
+    });
+}
+
 async fn who_may_not_write_is_told_by_whose_name(store: &Store) {
     let nobody = [("HADOOP_USER_NAME".to_owned(), "nobody".to_owned())];
     let storage = Storage::new(Options::default(), nobody.into_iter());

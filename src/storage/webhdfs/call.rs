@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use url::Url;
 
-use super::wire::{Exception, Remote};
+use super::wire::{Done, Exception, Remote};
 
 /// So often it is tried at each NameNode.
 const TRIES: usize = 3;
@@ -176,6 +176,13 @@ impl NameNodes {
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+
+    /// Renames; says whether that was done. A NameNode answers an error if it was not, `HttpFS` success with `{"boolean":false}`.
+    pub(super) async fn renamed(&self, call: &Call<'_>) -> Result<bool, Trouble> {
+        let bytes = self.send(call).await?.bytes().await.map_err(Trouble::broken)?;
+        let said: Option<Done> = serde_json::from_slice(&bytes).ok();
+        Ok(said.is_none_or(|said| said.done))
     }
 
     /// The same for an answer in JSON.

@@ -22,6 +22,13 @@ pub(super) struct Statuses {
     pub(super) status: Vec<Status>,
 }
 
+/// What a change came to, where that is told by `HttpFS`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Done {
+    #[serde(rename = "boolean")]
+    pub(super) done: bool,
+}
+
 /// A file or a directory.
 #[derive(Debug, Deserialize)]
 pub(super) struct Status {
